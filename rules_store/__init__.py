@@ -1,0 +1,1 @@
+"""Which rules a tenant has, and what they make of an event."""

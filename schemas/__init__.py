@@ -1,0 +1,1 @@
+"""What things are: domain values, Avro schemas, codecs and the error tree."""

@@ -1,0 +1,58 @@
+"""What a batch asks of the outside, decided before anything is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.mails import OutgoingMail
+from schemas.records import Record
+from schemas.vocabulary import DeadLetterReason, Generation, Outcome, RuleId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record, or one rule's part of it, that no retry helps. `detail` holds no field's value."""
+
+    record: Record
+    reason: DeadLetterReason
+    detail: str
+    rule_id: RuleId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """When and by which rules something was decided. `at` is aware UTC, whole milliseconds."""
+
+    at: datetime
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A record's part of a plan. `mails` are with their encoded values, in order of rule and recipient."""
+
+    outcome: Outcome
+    mails: tuple[tuple[OutgoingMail, bytes], ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What became of a range of offsets of one partition, first and last included."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    rules_generation: Generation
+    engine_version: str
+    decided_at: datetime
+    outcomes: Mapping[Outcome, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a batch asks for: shares in the batch's order, one evaluation per partition."""
+
+    shares: tuple[tuple[Record, Share], ...]
+    evaluations: tuple[Evaluation, ...]
