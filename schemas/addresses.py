@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from schemas.errors import InvalidValue
 
-# RFC 5321 4.1.2 without quoted local parts and address literals; 254 octets: RFC 3696, erratum 1690.
+# RFC 5321 4.1.2 without quoted local parts and address literals.
+# 254 octets: RFC 3696, erratum 1690.
 _ADDR_SPEC = re.compile(
     r"(?=.{3,254}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
@@ -18,7 +19,7 @@ _ADDR_SPEC = re.compile(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EmailAddress:
-    """An addr-spec in its identity's spelling: domain in lower case and as A-label, local part as is."""
+    """An addr-spec as its identity spells it: domain lower case and A-label, local part as is."""
 
     text: str
 

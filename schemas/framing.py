@@ -72,9 +72,7 @@ def _named_in_header(content: bytes) -> SchemaName:
         digits = content[1:].hex()
         groups = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
         return RegistryGuid("-".join(groups))
-    raise InvalidEvent(
-        DeadLetterReason.UNKNOWN_FRAMING, f"header {SCHEMA_HEADER} names no schema"
-    )
+    raise InvalidEvent(DeadLetterReason.UNKNOWN_FRAMING, f"header {SCHEMA_HEADER} names no schema")
 
 
 def confluent_prefix(number: int) -> bytes:

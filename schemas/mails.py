@@ -31,7 +31,7 @@ def mail_id(event_id: EventId, rule_id: RuleId, recipient: EmailAddress) -> Mail
     Nothing else may feed it, no clock, no offset and no attempt: the same event gives the same
     name wherever and whenever it is rendered again.
     """
-    identity = "\0".join(("mail:1", event_id, rule_id, recipient.text))
+    identity = f"mail:1\0{event_id}\0{rule_id}\0{recipient.text}"
     return MailId(hashlib.sha256(identity.encode()).hexdigest()[:32])
 
 

@@ -29,11 +29,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A record's part of a plan. `mails` are with their encoded values, in order of rule and recipient."""
+    """A record's part of a plan; mails with their encoded values, by rule and recipient."""
 
     outcome: Outcome
     mails: tuple[tuple[OutgoingMail, bytes], ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
+    foreign_rules: int = 0  #: rules of another tenant that were handed over and refused (R1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Rules as a tenant means them, and a rule with everything a mail needs, as a snapshot hands it out.
+"""Rules as a tenant means them, and a rule with all its mails need, as a snapshot hands it out.
 
 "All accounts" is a value of its own, so a rule whose last account is deleted falls silent instead
 of mailing about every account (R8).

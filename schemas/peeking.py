@@ -1,0 +1,216 @@
+"""A writer schema, compiled into a function that reads an event's routing fields and then stops.
+
+Most events are wanted by no rule, so most records are never read further: damage behind the
+routing fields of such a record goes unseen (R40). A schema whose routing fields or what lies before
+them are of a kind unknown here is read in full by fastavro instead; it is also the oracle in tests.
+
+The function is made as source text: one straight run without calls for short values costs a
+third of a chain of closures (performance.md, section 4).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from schemas.avro import AvroSchema
+from schemas.errors import InvalidEvent
+from schemas.events import Routing
+from schemas.fields import checked_event_id, checked_tenant_id, is_uuid
+from schemas.vocabulary import AccountId, DeadLetterReason, EventId, EventType, TenantId
+
+Peek = Callable[[bytes, int], Routing]
+
+_ROUTING_FIELDS = {
+    EventType.PAYMENT_FILE_REJECTED: ("event_id", "tenant_id"),
+    EventType.PAYMENT_STATUS_UPDATED: (
+        "event_id",
+        "tenant_id",
+        "status",
+        "previous_status",
+        "account_ids",
+    ),
+}
+_OPTIONAL = {"previous_status": "None", "account_ids": "()"}  # what a schema without them means
+
+
+def compile_peek(schema: AvroSchema, event_type: EventType) -> Peek:
+    """Return a function (value, start of the Avro body) → Routing.
+
+    It raises `InvalidEvent`: `undecodable` where the bytes end too early or say nonsense,
+    `invalid_field` where an id or a status cannot be meant.
+    """
+    read = _compiled(schema, event_type) or _read_in_full(schema, event_type)
+
+    def peek(value: bytes, start: int) -> Routing:
+        try:
+            routing = read(value, start)
+        except (IndexError, UnicodeDecodeError, _Damaged) as error:
+            detail = f"not Avro of schema {schema.name}: routing fields are damaged"
+            raise InvalidEvent(DeadLetterReason.UNDECODABLE, detail) from error
+        return checked(routing)
+
+    return peek
+
+
+def checked(routing: Routing) -> Routing:
+    """Return the routing if its ids and status can be meant, else raise `InvalidEvent`."""
+    if not is_uuid(routing.event_id):
+        checked_event_id(routing.event_id)
+    if not routing.tenant_id:
+        checked_tenant_id(routing.tenant_id)
+    if routing.status == "":
+        raise InvalidEvent(DeadLetterReason.INVALID_FIELD, "status: empty or missing")
+    return routing
+
+
+class _Damaged(Exception):
+    """A length that cannot be."""
+
+
+def _number(value: bytes, at: int) -> tuple[int, int]:
+    """Read a zigzag varint of at most ten bytes; return it and the place behind it."""
+    shift = accumulated = 0
+    while True:
+        byte = value[at]
+        at += 1
+        accumulated |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (accumulated >> 1) ^ -(accumulated & 1), at
+        shift += 7
+        if shift > 63:
+            raise _Damaged
+
+
+def _length(value: bytes, at: int) -> tuple[int, int]:
+    """Read the length of what follows; it must lie inside the value."""
+    length, at = _number(value, at)
+    if length < 0 or length > len(value) - at:
+        raise _Damaged
+    return length, at
+
+
+def _texts(value: bytes, at: int) -> tuple[tuple[str, ...], int]:
+    """Read an array of strings, block by block (Avro specification, arrays)."""
+    texts: list[str] = []
+    while True:
+        count, at = _number(value, at)
+        if count == 0:
+            return tuple(texts), at
+        if count < 0:
+            count = -count
+            _, at = _number(value, at)  # the block's size in bytes, of use for skipping only
+        for _ in range(count):
+            length, at = _length(value, at)
+            texts.append(value[at : at + length].decode())
+            at += length
+
+
+_TEXT = """\
+    n = value[at]
+    if n < 0x80 and not n & 1:
+        at += 1
+        end = at + (n >> 1)
+        if end > size: raise Damaged
+    else:
+        n, at = length(value, at)
+        end = at + n
+    {name} = value[at:end].decode()
+    at = end
+"""
+
+
+def _compiled(schema: AvroSchema, event_type: EventType) -> Peek | None:
+    """Return the reader, or None where the schema has a construct that it does not know."""
+    wanted = _ROUTING_FIELDS[event_type]
+    declared = schema.declared.get("fields", [])
+    steps = _steps([(str(field["name"]), field["type"]) for field in declared], wanted)
+    if steps is None:
+        return None
+    given = {name for name, _ in steps}
+    arguments = ", ".join(name if name in given else _OPTIONAL[name] for name in wanted)
+    source = "".join(
+        (
+            "def read(value, at):\n    size = len(value)\n",
+            *(step for _, step in steps),
+            f"    return Routing(EVENT_TYPE, {arguments})\n",
+        )
+    )
+    names: dict[str, Any] = {
+        "Routing": Routing,
+        "EVENT_TYPE": event_type,
+        "Damaged": _Damaged,
+        "length": _length,
+        "number": _number,
+        "texts": _texts,
+    }
+    exec(source, names)  # noqa: S102  the text is made of constants and our own field names alone
+    reader: Peek = names["read"]
+    return reader
+
+
+def _steps(
+    declared: Sequence[tuple[str, Any]], wanted: Sequence[str]
+) -> list[tuple[str, str]] | None:
+    """Return (field, source text) up to the last wanted field; None where one is not known."""
+    names = [name for name, _ in declared]
+    if any(name not in names and name not in _OPTIONAL for name in wanted):
+        return None
+    last = max(names.index(name) for name in wanted if name in names)
+    steps = []
+    for name, kind in declared[: last + 1]:
+        step = _step(name, kind, name in wanted)
+        if step is None:
+            return None
+        steps.append((name, step))
+    return steps
+
+
+def _step(name: str, kind: Any, is_wanted: bool) -> str | None:
+    target = name if is_wanted else "_"
+    bare = kind.get("type") if isinstance(kind, dict) else kind
+    if bare == "string":
+        return _TEXT.format(name=target)
+    if bare in ("int", "long") and not is_wanted:
+        return "    _, at = number(value, at)\n"
+    if bare == "array" and isinstance(kind, dict) and _is_text(kind["items"]):
+        return f"    {target}, at = texts(value, at)\n"
+    if isinstance(kind, list) and len(kind) == 2 and "null" in kind:
+        return _optional_text(target, kind)
+    return None
+
+
+def _optional_text(target: str, kind: list[Any]) -> str | None:
+    null_at = kind.index("null")
+    if not _is_text(kind[1 - null_at]):
+        return None
+    nested = "".join(f"    {line}\n" for line in _TEXT.format(name=target).splitlines())
+    return (
+        "    branch, at = number(value, at)\n"
+        f"    if branch == {null_at}: {target} = None\n"
+        f"    elif branch == {1 - null_at}:\n{nested}"
+        "    else: raise Damaged\n"
+    )
+
+
+def _is_text(kind: Any) -> bool:
+    return kind == "string" or (isinstance(kind, dict) and kind.get("type") == "string")
+
+
+def _read_in_full(schema: AvroSchema, event_type: EventType) -> Peek:
+    def read(value: bytes, start: int) -> Routing:
+        fields = schema.read(value, start)
+        event_id = checked_event_id(fields.get("event_id"))
+        tenant_id = checked_tenant_id(fields.get("tenant_id"))
+        if event_type is EventType.PAYMENT_FILE_REJECTED:
+            return Routing(event_type, EventId(event_id), TenantId(tenant_id))
+        status, previous = fields.get("status"), fields.get("previous_status")
+        accounts = fields.get("account_ids") or ()
+        return Routing(
+            event_type,
+            event_id,
+            tenant_id,
+            status if isinstance(status, str) else "",
+            previous if isinstance(previous, str) else None,
+            tuple(AccountId(account) for account in accounts if isinstance(account, str)),
+        )
+
+    return read
