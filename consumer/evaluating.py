@@ -1,0 +1,72 @@
+"""The work of `run`: the current rules, a plan, its publications."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from consumer.planning import Planner
+from consumer.publications import Publisher
+from rules_store.snapshot import Snapshot
+from schemas.plans import Decision, Plan
+from schemas.records import Batch, Publication
+
+logger = logging.getLogger(__name__)
+
+PlannerFor = Callable[[Snapshot, Decision], Planner]
+
+
+@dataclass(slots=True, kw_only=True)
+class Evaluating:
+    """Plans each batch by the rules of one generation; the rules change between batches only."""
+
+    rules: Callable[[], Snapshot]
+    planner_for: PlannerFor
+    publisher: Publisher
+    now: Callable[[], datetime]  # aware UTC
+    count: Callable[[Plan, float], None]  # told of each settled plan and its seconds
+    _plan: Plan = field(default_factory=lambda: Plan(shares=(), evaluations=()))
+
+    def publications(self, batch: Batch) -> Sequence[Publication]:
+        """Decide what the batch asks for; see `Work`."""
+        snapshot, at = self.rules(), whole_milliseconds(self.now())
+        self._plan = self.planner_for(snapshot, Decision(at, snapshot.generation)).plan(batch)
+        return self.publisher.publications(self._plan, failed_at=at)
+
+    def settled(self, batch: Batch, seconds: float) -> None:
+        """Count and log what was settled; see `Work`."""
+        self.count(self._plan, seconds)
+        _log(self._plan, len(batch.records), seconds)
+
+
+def whole_milliseconds(at: datetime) -> datetime:
+    """Cut an instant to what an Avro timestamp-millis can hold, so that it reads back the same."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _log(plan: Plan, records: int, seconds: float) -> None:
+    mails = sum(len(share.mails) for _, share in plan.shares)
+    level = logging.INFO if mails else logging.DEBUG
+    if logger.isEnabledFor(level):
+        fields = {
+            "records": records,
+            "mails": mails,
+            "outcomes": dict(Counter(str(share.outcome) for _, share in plan.shares)),
+            "seconds": round(seconds, 4),
+        }
+        logger.log(level, "batch_settled", extra=fields)
+    for _, share in plan.shares:
+        if share.foreign_rules:
+            logger.error("foreign_rule_refused", extra={"count": share.foreign_rules})
+        for letter in share.dead_letters:
+            record = letter.record
+            fields = {
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
+                "reason": str(letter.reason),
+                "detail": letter.detail,
+                "rule_id": letter.rule_id,
+            }
+            logger.warning("record_dead_lettered", extra=fields)

@@ -1,0 +1,137 @@
+"""Records in, everything they ask of the world out: no I/O, no clock, no log.
+
+The worker, the demo's terminal, `explain`, `simulate` and `preview` call the same `Planner`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rules_store.snapshot import Snapshot
+from schemas.codec import Codec
+from schemas.errors import InvalidEvent, RenderFailed
+from schemas.events import PaymentEvent
+from schemas.mails import LARGEST_MAIL, OutgoingMail
+from schemas.plans import DeadLetter, Decision, Evaluation, Plan, Share
+from schemas.records import Batch, Place, Record
+from schemas.rules import Recipient, WantedRule
+from schemas.vocabulary import DeadLetterReason, EventType, Outcome, RuleId
+
+Render: TypeAlias = Callable[[PaymentEvent, WantedRule, Recipient, Decision], OutgoingMail]
+EncodedMails: TypeAlias = tuple[tuple[OutgoingMail, bytes], ...]
+
+_WITHOUT_MAIL = {outcome: Share(outcome) for outcome in Outcome}  # one for all: most records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planner:
+    """Decides and touches nothing: all it may look at is a field, the time included."""
+
+    rules: Snapshot
+    codec: Codec
+    render: Render
+    encode: Callable[[OutgoingMail], bytes]
+    event_types: Mapping[str, EventType]  # by input topic
+    engine_version: str
+    decision: Decision
+
+    def plan(self, batch: Batch) -> Plan:
+        """Return everything the batch asks for; asked twice, the answer is the same.
+
+        Raise `RegistryUnavailable` where a writer schema could not be asked for.
+        """
+        shares = tuple((record, self.share(record)) for record in batch.records)
+        return Plan(shares=shares, evaluations=self._evaluations(shares))
+
+    def share(self, record: Record) -> Share:
+        """Return what one record asks for."""
+        event_type = self.event_types[record.topic]
+        try:
+            routing = self.codec.peek(event_type, record)
+            wanting = self.rules.wanting(routing)
+            if not wanting:
+                return _WITHOUT_MAIL[self.rules.unwanted(routing)]
+            event = self.codec.decode(event_type, record)
+        except InvalidEvent as error:
+            letter = DeadLetter(record=record, reason=error.reason, detail=str(error))
+            return Share(Outcome.UNREADABLE, dead_letters=(letter,))
+        own = tuple(wanted for wanted in wanting if is_of(routing.tenant_id, wanted))
+        return self._mailed(record, event, own, foreign_rules=len(wanting) - len(own))
+
+    def _mailed(
+        self,
+        record: Record,
+        event: PaymentEvent,
+        wanting: tuple[WantedRule, ...],
+        foreign_rules: int,
+    ) -> Share:
+        mails: list[tuple[OutgoingMail, bytes]] = []
+        dead: list[DeadLetter] = []
+        for wanted in wanting:
+            try:
+                mails += self._mails_of_rule(event, wanted)
+            except RenderFailed as error:  # this rule's mails all or none; the other rules go on
+                dead.append(_dead_share(record, wanted.rule.rule_id, error))
+        outcome = _outcome(mails=len(mails), dead=len(dead), rules=len(wanting))
+        return Share(outcome, tuple(mails), tuple(dead), foreign_rules)
+
+    def _mails_of_rule(self, event: PaymentEvent, wanted: WantedRule) -> EncodedMails:
+        return tuple(
+            self._encoded(self.render(event, wanted, recipient, self.decision))
+            for recipient in wanted.recipients
+        )
+
+    def _encoded(self, mail: OutgoingMail) -> tuple[OutgoingMail, bytes]:
+        value = self.encode(mail)
+        if len(value) > LARGEST_MAIL:
+            raise RenderFailed(f"the record has {len(value)} bytes, {LARGEST_MAIL} are the limit")
+        return mail, value
+
+    def _evaluations(self, shares: tuple[tuple[Record, Share], ...]) -> tuple[Evaluation, ...]:
+        ranges: dict[Place, _Range] = {}
+        for record, share in shares:
+            place = Place(record.topic, record.partition)
+            counted = ranges.get(place)
+            if counted is None:
+                counted = ranges[place] = _Range(record.offset, record.offset, {})
+            counted.last = record.offset
+            counted.outcomes[share.outcome] = counted.outcomes.get(share.outcome, 0) + 1
+        return tuple(
+            Evaluation(
+                topic=place.topic,
+                partition=place.partition,
+                first_offset=counted.first,
+                last_offset=counted.last,
+                rules_generation=self.decision.generation,
+                engine_version=self.engine_version,
+                decided_at=self.decision.at,
+                outcomes=counted.outcomes,
+            )
+            for place, counted in ranges.items()
+        )
+
+
+@dataclass(slots=True)
+class _Range:
+    first: int
+    last: int
+    outcomes: dict[Outcome, int]
+
+
+def is_of(tenant_id: str, wanted: WantedRule) -> bool:
+    """Say whether a rule and its tenant are the event's own: the last gate before a mail (R1)."""
+    return wanted.rule.tenant_id == tenant_id and wanted.tenant.tenant_id == tenant_id
+
+
+def _dead_share(record: Record, rule_id: RuleId, error: RenderFailed) -> DeadLetter:
+    return DeadLetter(
+        record=record, reason=DeadLetterReason.RENDER_FAILED, detail=str(error), rule_id=rule_id
+    )
+
+
+def _outcome(*, mails: int, dead: int, rules: int) -> Outcome:
+    if rules == 0:  # all that wanted it were another tenant's
+        return Outcome.NO_MATCH
+    if dead:
+        return Outcome.FAILED
+    return Outcome.MAILED if mails else Outcome.NO_RECIPIENT

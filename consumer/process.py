@@ -1,0 +1,65 @@
+"""A process's life: signals, a budget for stopping, the exit code.
+
+The work runs on a thread of its own and the main thread only waits, because a signal is not heard
+while the main thread is inside a call of the Kafka client that ignores its timeout (kafka.md,
+section 6: `send_offsets_to_transaction`).
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+logger = logging.getLogger(__name__)
+
+#: Seconds from the first signal until the process leaves whatever happens; what is not settled
+#: then comes again after the next start.
+STOP_BUDGET = 13.0
+
+
+def run_until_stopped(body: Callable[[threading.Event], None]) -> None:
+    """Run `body(stop)` until it returns or SIGTERM or SIGINT asked it to; raise what it raised.
+
+    Must be called on the main thread. A second signal, or the end of the budget, leaves at once
+    with exit code 0: the work is cut off where it is, which loses nothing.
+    """
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def guarded() -> None:
+        try:
+            body(stop)
+        except BaseException as error:  # noqa: BLE001  handed to the main thread, whatever it is
+            failures.append(error)
+
+    def ask_to_stop(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            leave("second_signal")
+        logger.info("stopping", extra={"signal": signal.Signals(number).name})
+        stop.set()
+
+    previous = {s: signal.signal(s, ask_to_stop) for s in (signal.SIGTERM, signal.SIGINT)}
+    worker = threading.Thread(target=guarded, name="work", daemon=True)
+    try:
+        worker.start()
+        while worker.is_alive() and not stop.is_set():
+            worker.join(0.2)  # short, so that a signal is heard at once
+        worker.join(STOP_BUDGET)
+        if worker.is_alive():
+            leave("stop_budget_spent")
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if failures:
+        raise failures[0]
+
+
+def leave(why: str) -> NoReturn:
+    """End the process at once, exit code 0."""
+    logger.warning("left_at_once", extra={"why": why})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
