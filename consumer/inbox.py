@@ -129,7 +129,10 @@ class _Sink:
         self._thread.join()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ready.set()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -139,8 +142,8 @@ class _Sink:
         server.close()
         for session in self._sessions:
             if session.transport is not None:
-                session.transport.abort()
-        await asyncio.sleep(0)  # the loop closes what was aborted
+                session.transport.close()
+        await asyncio.sleep(0)  # the loop lets go of what was closed
 
     def _session(self) -> SMTP:
         self._sessions = [known for known in self._sessions if known.transport is not None]

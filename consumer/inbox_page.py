@@ -16,7 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from socketserver import ThreadingTCPServer
-from typing import Self, override
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from consumer.inbox_mailbox import Mailbox, ReceivedMail, Refusal
@@ -38,6 +38,7 @@ _FILES = {
     "/inbox.js": ("inbox_page.js", "text/javascript"),
 }
 _SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.IGNORECASE)
+_HOLDS = {True: "(min-width: 0)", False: "(max-width: 0)"}  # media queries: always, never
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,15 @@ _NOT_FOUND = Answer(b"no such page\n", "text/plain", status=HTTPStatus.NOT_FOUND
 
 
 def answer(mailbox: Mailbox, target: str) -> Answer:
-    """Return the answer to GET: the page, `/api/mails`, `/api/mails/N`, `/mails/N/html`…"""
-    url = urlsplit(target)
+    """Return the answer to a GET of the page, of its files, or of one of these.
+
+    `/api/mails` (with `?after=N` only later ones), `/api/mails/N`, `/api/refusals`,
+    `/mails/N/html` (with `?scheme=light` or `dark`), `/mails/N/source`.
+    """
+    try:
+        url = urlsplit(target)
+    except ValueError:
+        return _NOT_FOUND
     question = {name: values[-1] for name, values in parse_qs(url.query).items()}
     if url.path in _FILES:
         name, content_type = _FILES[url.path]
@@ -137,16 +145,11 @@ def as_document(html: str, scheme: str = "") -> str:
     What stands first wins: a parser ignores a second doctype, and a second base target.
     """
     if scheme in ("light", "dark"):
-        html = _SCHEME.sub(lambda asked: _if(asked[1].lower() == scheme), html)
+        html = _SCHEME.sub(lambda asked: _HOLDS[asked[1].lower() == scheme], html)
     canvas = scheme if scheme in ("light", "dark") else "light"
     return (
-        '<!doctype html><base target="_blank">'
-        f'<meta name="color-scheme" content="{canvas}">{html}'
+        f'<!doctype html><base target="_blank"><meta name="color-scheme" content="{canvas}">{html}'
     )
-
-
-def _if(holds: bool) -> str:  # noqa: FBT001
-    return "(min-width: 0)" if holds else "(max-width: 0)"
 
 
 @cache
@@ -195,7 +198,6 @@ class _Server(ThreadingTCPServer):
     daemon_threads = False
     block_on_close = True
 
-    @override
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: a browser that goes away in the middle is no fault."""
 
@@ -222,9 +224,9 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connections.discard(request)
 
-    def do_GET(self) -> None:  # noqa: N802  # the library's name
+    def do_GET(self) -> None:  # the library's name
         """Answer a request that was meant for this machine."""
-        asked_for = self.headers.get("Host", "").rpartition(":")[0]
+        asked_for = self.headers.get("Host", "").partition(":")[0]
         if asked_for not in (LOOPBACK, "localhost"):
             status = HTTPStatus.MISDIRECTED_REQUEST
             self._say(Answer(b"ask for 127.0.0.1\n", "text/plain", status=status))
@@ -243,6 +245,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answered.body)
 
-    @override
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Keep the terminal for the demo's own lines."""

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaException, Producer
@@ -84,11 +84,13 @@ def wait_for_topics(
     properties: Mapping[str, str],
     topics: Iterable[str],
     stop: threading.Event,
+    beat: Callable[[], None],
 ) -> None:
     """Wait until every topic exists, saying in the log what is missing; or until asked to stop."""
     admin = AdminClient(client_properties(bootstrap_servers, properties), logger=client_logger)
     wanted = sorted(topics)
     while not stop.is_set():
+        beat()
         try:
             with kafka_errors():
                 known = admin.list_topics(timeout=ASK).topics

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from consumer.ports import EventStream, Work
 from schemas.errors import Temporary
+from schemas.records import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class Loop:
     work: Work
     stop: threading.Event
     beat: Callable[[], None]  # called once a round: the loop is alive
+    collected: Callable[[Batch], None]  # told of each collection, the empty ones too
     postponed: Callable[[str], None]  # told the kind of each temporary failure
     schedule: Sequence[timedelta] = SCHEDULE
 
@@ -51,6 +53,7 @@ class Loop:
 
     def _settle_one(self) -> bool:
         batch = self.stream.collect()
+        self.collected(batch)
         if not batch.records:
             return False
         began = perf_counter()

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from rules_store.snapshot import Snapshot
 from schemas.codec import Codec
 from schemas.errors import InvalidEvent, RenderFailed
-from schemas.events import PaymentEvent
+from schemas.events import PaymentEvent, Routing
 from schemas.mails import LARGEST_MAIL, OutgoingMail
 from schemas.plans import DeadLetter, Decision, Evaluation, Plan, Share
 from schemas.records import Batch, Place, Record
@@ -45,18 +45,21 @@ class Planner:
 
     def share(self, record: Record) -> Share:
         """Return what one record asks for."""
-        event_type = self.event_types[record.topic]
         try:
-            routing = self.codec.peek(event_type, record)
-            wanting = self.rules.wanting(routing)
+            routing, wanting = self.match(record)
             if not wanting:
                 return _WITHOUT_MAIL[self.rules.unwanted(routing)]
-            event = self.codec.decode(event_type, record)
+            event = self.codec.decode(routing.event_type, record)
         except InvalidEvent as error:
             letter = DeadLetter(record=record, reason=error.reason, detail=str(error))
             return Share(Outcome.UNREADABLE, dead_letters=(letter,))
         own = tuple(wanted for wanted in wanting if is_of(routing.tenant_id, wanted))
         return self._mailed(record, event, own, foreign_rules=len(wanting) - len(own))
+
+    def match(self, record: Record) -> tuple[Routing, tuple[WantedRule, ...]]:
+        """Return a record's routing fields and the rules that want it, or raise `InvalidEvent`."""
+        routing = self.codec.peek(self.event_types[record.topic], record)
+        return routing, self.rules.wanting(routing)
 
     def _mailed(
         self,

@@ -57,6 +57,30 @@ def run_until_stopped(body: Callable[[threading.Event], None]) -> None:
         raise failures[0]
 
 
+def together(stop: threading.Event, *bodies: Callable[[], None]) -> None:
+    """Run all on threads of their own until they return; one that fails stops the others.
+
+    The bodies must watch `stop`. Raise what the first to fail raised, once all have returned.
+    """
+    failures = list[BaseException]()
+
+    def guarded(body: Callable[[], None]) -> None:
+        try:
+            body()
+        except BaseException as error:  # noqa: BLE001  raised again below, whatever it is
+            failures.append(error)
+        finally:
+            stop.set()
+
+    threads = [threading.Thread(target=guarded, args=(body,), daemon=True) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
 def leave(why: str) -> NoReturn:
     """End the process at once, exit code 0."""
     logger.warning("left_at_once", extra={"why": why})

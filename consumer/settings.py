@@ -42,7 +42,9 @@ def _read_by(parse: Callable[[str], object]) -> BeforeValidator:
         try:
             return parse(text)
         except InvalidValue as error:
-            raise PydanticCustomError("complaint", "{complaint}", {"complaint": str(error)}) from None
+            raise PydanticCustomError(
+                "complaint", "{complaint}", {"complaint": str(error)}
+            ) from None
 
     return BeforeValidator(read)
 
@@ -90,10 +92,10 @@ class Settings(BaseSettings):
         examples=["push-services-<hostname>"],
     )
     topic_payment_file_rejected: _Topic = Field(
-        "payment-file-rejected", description="topic with the events of that type"
+        "payment-file-rejected", description="topic with the events of files that were refused"
     )
     topic_payment_status_updated: _Topic = Field(
-        "payment-status-updated", description="topic with the events of that type"
+        "payment-status-updated", description="topic with the events of files' new statuses"
     )
     topic_outgoing_mail: _Topic = Field(
         "outgoing-mail", description="topic that run writes mails to and deliver reads"
@@ -132,7 +134,7 @@ class Settings(BaseSettings):
     batch_size: Annotated[int, _read_by(values.batch_size)] = Field(
         5_000, description="most records that are settled in one transaction, 1 to 100000"
     )
-    mail_from: _Line | None = Field(
+    mail_from: Annotated[str, _read_by(values.sender_line)] | None = Field(
         None,
         description="who mails are from, an address or Name <address>",
         examples=["Payments <payments@push.example>"],
@@ -159,10 +161,6 @@ class Settings(BaseSettings):
     )
     smtp_tls: Annotated[SmtpTls, _word(get_args(SmtpTls))] = Field(
         "starttls", description="encryption to the mail server: starttls, implicit or none"
-    )
-    delivery_pause: _Duration = Field(
-        timedelta(minutes=1),
-        description="how long a mail waits after the mail server deferred it (ISO 8601)",
     )
     http_port: Annotated[int, _read_by(values.own_port)] = Field(
         8080, description="port of /metrics, /livez and /readyz, 0 for none"
@@ -194,3 +192,205 @@ class Settings(BaseSettings):
         if self.wire_format is not None:
             return self.wire_format
         return WireFormat.CONFLUENT if self.schema_registry_url else WireFormat.SINGLE_OBJECT
+
+
+class Winning(NamedTuple):
+    """A setting, its value in force as it may be shown ("" for none), and where it came from."""
+
+    name: str
+    shown: str
+    source: str  # `environment NAME`, `file PATH` or `default`
+
+
+def variable_of(field: str) -> str:
+    """Return the variable that sets a field of `Settings`."""
+    return f"{sources.PREFIX}{field.upper()}"
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
+
+
+#: The fields that have a variable of their own, in the order in which they are told.
+FIELDS = tuple(field for field in Settings.model_fields if field != "kafka")
+#: Every variable that is no librdkafka property and no secret's PUSH_…_FILE.
+SETTING_NAMES = frozenset(map(variable_of, FIELDS))
+#: The variables that may come from a file and are never shown.
+SECRET_NAMES = frozenset(
+    variable_of(field) for field in FIELDS if _is_secret(Settings.model_fields[field].annotation)
+)
+_TOPICS = tuple(field for field in FIELDS if field.startswith("topic_"))
+
+
+def is_setting(name: str) -> bool:
+    """Say whether a variable may be set: a setting, a secret's file or a librdkafka property."""
+    owned = sources.is_kafka(name) and sources.kafka_property(name) in OWNED
+    return sources.is_known(name, SETTING_NAMES, SECRET_NAMES) and not owned
+
+
+def load_settings(
+    environ: Mapping[str, str],
+    *,
+    required: Collection[str] = (),
+    check_kafka: CheckKafka | None = None,
+) -> Settings:
+    """Read the settings, or raise `InvalidSettings` with every fault, by the name typed.
+
+    `required` are fields of `Settings`. `check_kafka` is asked about librdkafka properties if any
+    is set; it answers with a sentence for each fault that it finds.
+    """
+    given = sources.read(environ, SETTING_NAMES, SECRET_NAMES)
+    allowed = {name: v for name, v in given.kafka.items() if is_setting(name)}
+    faults = [
+        *given.faults,
+        *_owned(given.kafka),
+        *_contradictions(given),
+        *(missing(field) for field in required if variable_of(field) not in given.attempted),
+        *(_kafka_faults(allowed, check_kafka) if check_kafka is not None else ()),
+    ]
+    fields: dict[str, object] = {
+        name.removeprefix(sources.PREFIX).lower(): value.text
+        for name, value in given.settings.items()
+    }
+    fields["kafka"] = _properties(allowed)
+    try:
+        settings = Settings.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidSettings(sorted([*faults, *_complaints(error)])) from None
+    if faults:
+        raise InvalidSettings(sorted(faults))
+    return settings
+
+
+def missing(field: str) -> str:
+    """Return the fault of a required field that is not set."""
+    example = Settings.model_fields[field].examples
+    hint = f", for example {variable_of(field)}={example[0]}" if example else ""
+    return f"{variable_of(field)}: must be set{hint}"
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    return [
+        f"{variable_of(str(complaint['loc'][0]))}: {complaint['msg']}"
+        for complaint in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _owned(kafka: Mapping[str, Value]) -> list[str]:
+    properties = {name: sources.kafka_property(name) for name in kafka}
+    return [
+        f"{name}: {owned} is kept by push-services: {OWNED[owned]}"
+        for name, owned in properties.items()
+        if owned in OWNED
+    ]
+
+
+def _contradictions(given: Given) -> list[str]:
+    """Return what cannot be meant together."""
+    faults = _same_topics(given)
+    form = given.settings.get(variable_of("wire_format"))
+    registry = variable_of("schema_registry_url")
+    if form and form.text == WireFormat.CONFLUENT and registry not in given.attempted:
+        faults.append(f"{variable_of('wire_format')}: confluent needs {registry}")
+    both = (variable_of("smtp_username"), variable_of("smtp_password"))
+    faults += [
+        f"{one}: is set without {other}; both or neither"
+        for one, other in (both, both[::-1])
+        if one in given.attempted and other not in given.attempted
+    ]
+    return faults
+
+
+def _same_topics(given: Given) -> list[str]:
+    faults, first = [], dict[str, str]()
+    # Those that were given come last, so that a fault names what the operator typed.
+    for field in sorted(_TOPICS, key=lambda field: variable_of(field) in given.settings):
+        name = variable_of(field)
+        value = given.settings.get(name)
+        topic = value.text if value else str(Settings.model_fields[field].default)
+        if topic in first:
+            faults.append(f"{name}: {topic!r} is also {first[topic]}; each topic needs its own")
+        first.setdefault(topic, name)
+    return faults
+
+
+def _properties(kafka: Mapping[str, Value]) -> dict[str, str]:
+    return {sources.kafka_property(name): value.text for name, value in kafka.items()}
+
+
+def _kafka_faults(kafka: Mapping[str, Value], check: CheckKafka) -> list[str]:
+    """Return each fault with the variables at fault; librdkafka itself stops at the first."""
+    left, faults = dict(kafka), list[str]()
+    while left and (found := check(_properties(left))):
+        culprits = _culprits(left, found[0], check)
+        faults.append(f"{', '.join(culprits)}: {_unquoted(found[0], left)}{_meant(culprits)}")
+        left = {name: value for name, value in left.items() if name not in culprits}
+    return faults
+
+
+def _culprits(kafka: Mapping[str, Value], fault: str, check: CheckKafka) -> list[str]:
+    """Return the variables that a fault names, else those without which it is not found."""
+    named = [name for name in kafka if _names(fault, sources.kafka_property(name))]
+    if named:
+        return named
+    needed = [
+        name
+        for name in kafka
+        if fault not in check(_properties({n: v for n, v in kafka.items() if n != name}))
+    ]
+    return needed or list(kafka)
+
+
+def _names(fault: str, kafka_property: str) -> bool:
+    return fault.startswith(f"{kafka_property}:") or f'"{kafka_property}"' in fault
+
+
+def _meant(variables: Sequence[str]) -> str:
+    close = sources.close_to(variables[0], SETTING_NAMES, cutoff=0.9)
+    return f"; did you mean {close}?" if len(variables) == 1 and close else ""
+
+
+def _unquoted(fault: str, kafka: Mapping[str, Value]) -> str:
+    for name, value in kafka.items():
+        if sources.is_kafka_secret(name):
+            fault = fault.replace(value.text, MASK)
+    return " ".join(fault.split())
+
+
+def winning_sources(environ: Mapping[str, str]) -> list[Winning]:
+    """Return every setting as it is in force, secrets masked, or raise `InvalidSettings`."""
+    settings = load_settings(environ)
+    given = sources.read(environ, SETTING_NAMES, SECRET_NAMES)
+    fixed = [
+        Winning(name, shown(settings, field), _source(given.settings.get(name)))
+        for field, name in ((field, variable_of(field)) for field in FIELDS)
+    ]
+    properties = [
+        Winning(name, MASK if sources.is_kafka_secret(name) else value.text, value.source)
+        for name, value in sorted(given.kafka.items())
+    ]
+    return [*fixed, *properties]
+
+
+def _source(value: Value | None) -> str:
+    return value.source if value else "default"
+
+
+def shown(settings: Settings, field: str) -> str:
+    """Return a field's value in force as a person may see it, spelt as it would be typed."""
+    if field == "wire_format":
+        return str(settings.writes)
+    value: object = getattr(settings, field)
+    if isinstance(value, SecretStr):
+        url = field.endswith("_url")
+        return values.without_password(value.get_secret_value()) if url else MASK
+    return spelt(value)
+
+
+def spelt(value: object) -> str:
+    """Return a value as an operator would type it; "" for none."""
+    if isinstance(value, timedelta):
+        return values.iso_duration(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

@@ -5,7 +5,8 @@ the variable as it was typed.
 """
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -62,10 +63,10 @@ class Given:
     settings: Mapping[str, Value]
     kafka: Mapping[str, Value]
     faults: Sequence[str]
-    attempted: Set[str]  # given, rightly or wrongly
+    attempted: AbstractSet[str]  # given, rightly or wrongly
 
 
-def is_known(variable: str, names: Set[str], secrets: Set[str]) -> bool:
+def is_known(variable: str, names: AbstractSet[str], secrets: AbstractSet[str]) -> bool:
     """Say whether the variable can mean something: a setting, a secret's file or a property."""
     base = _file_of(variable, secrets)
     return variable in names or base is not None or is_kafka(variable)
@@ -87,7 +88,7 @@ def is_kafka_secret(variable: str) -> bool:
     return is_kafka(variable) and kafka_property(variable) in _KAFKA_SECRETS
 
 
-def read(environ: Mapping[str, str], names: Set[str], secrets: Set[str]) -> Given:
+def read(environ: Mapping[str, str], names: AbstractSet[str], secrets: AbstractSet[str]) -> Given:
     """Collect what the environment gives for settings of these names; read the files it names."""
     settings: dict[str, Value] = {}
     kafka: dict[str, Value] = {}
@@ -111,7 +112,7 @@ def read(environ: Mapping[str, str], names: Set[str], secrets: Set[str]) -> Give
     return Given(settings, kafka, faults, attempted)
 
 
-def _file_of(variable: str, secrets: Set[str]) -> str | None:
+def _file_of(variable: str, secrets: AbstractSet[str]) -> str | None:
     """Return the secret that the variable names a file for, or None if it is no such variable."""
     base = variable.removesuffix(FILE_SUFFIX)
     if base == variable:
@@ -119,7 +120,7 @@ def _file_of(variable: str, secrets: Set[str]) -> str | None:
     return base if base in secrets or is_kafka_secret(base) else None
 
 
-def _unknown(variable: str, names: Set[str], secrets: Set[str]) -> str:
+def _unknown(variable: str, names: AbstractSet[str], secrets: AbstractSet[str]) -> str:
     if _SERVICE_LINK.match(variable):
         return (
             "no such setting; Kubernetes sets it for a Service called push-services: "
@@ -129,8 +130,13 @@ def _unknown(variable: str, names: Set[str], secrets: Set[str]) -> str:
     if base != variable and base in names:
         return f"no such setting; only secrets come from files, set {base}"
     possible = names | {f"{secret}{FILE_SUFFIX}" for secret in secrets}
-    close = get_close_matches(variable.upper(), sorted(possible), n=1, cutoff=0.75)
-    return f"no such setting; did you mean {close[0]}?" if close else "no such setting"
+    close = close_to(variable, possible, cutoff=0.75)
+    return f"no such setting; did you mean {close}?" if close else "no such setting"
+
+
+def close_to(variable: str, names: AbstractSet[str], *, cutoff: float) -> str | None:
+    """Return the name that a misspelt one was most likely meant to be, if any is near."""
+    return next(iter(get_close_matches(variable.upper(), sorted(names), 1, cutoff)), None)
 
 
 class _Unusable(Exception):

@@ -22,7 +22,9 @@ _DURATION = re.compile(  # ISO 8601 without years and months, which have no fixe
     r"(?:T(?=.)(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,6})M)?"
     r"(?:(?P<seconds>\d{1,9}(?:\.\d{1,6})?)S)?)?"
 )
-_MAILBOX = re.compile(r'(?:(?P<name>"[^"<>\\]*"|[^"<>\\]*?) *<(?P<inside>[^<>]*)>)|(?P<bare>[^<>]*)')
+_MAILBOX = re.compile(
+    r'(?:(?P<name>"[^"<>\\]*"|[^"<>\\]*?) *<(?P<inside>[^<>]*)>)|(?P<bare>[^<>]*)'
+)
 
 
 class Sender(NamedTuple):
@@ -107,6 +109,17 @@ def duration(text: str) -> timedelta:
     return length
 
 
+def iso_duration(length: timedelta) -> str:
+    """Return a length of time as ISO 8601 writes it, such as PT0.25S, PT5M and P1D."""
+    minutes, seconds = divmod(length.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f"{seconds}.{length.microseconds:06}".rstrip("0").rstrip(".")
+    days = f"{length.days}D" if length.days else ""
+    parts = ((str(hours), "H"), (str(minutes), "M"), (fraction, "S"))
+    time = "".join(f"{amount}{unit}" for amount, unit in parts if amount != "0")
+    return f"P{days}T{time}" if time else f"P{days or 'T0S'}"
+
+
 def host(text: str) -> str:
     """Read the name or the IP address of a machine; a port is a setting of its own."""
     if not re.fullmatch(rf"{_HOST}|[0-9A-Fa-f:]*::?[0-9A-Fa-f:.]+", text) or len(text) > 253:
@@ -130,6 +143,12 @@ def sender(text: str) -> Sender:
             "(a domain with other letters in its xn-- form)"
         ) from None
     return Sender((match["name"] or "").strip('" ') or None, address)
+
+
+def sender_line(text: str) -> str:
+    """Read who mails are from and keep it as it was typed."""
+    sender(text)
+    return text
 
 
 def database_url(text: str) -> str:

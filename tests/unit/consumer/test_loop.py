@@ -43,6 +43,7 @@ def run(topics: MemoryTopics, work: Copying, **changes: object) -> list[str]:
         work=work,
         stop=work.stop,
         beat=lambda: None,
+        collected=lambda _: None,
         postponed=postponed.append,
         schedule=NO_PAUSE,
     ).run()

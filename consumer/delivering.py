@@ -1,0 +1,65 @@
+"""The work of `deliver`'s intake: outgoing-mail records into the ledger, then their offsets.
+
+The rows are durable before the batch is settled, so a record may be offered to the ledger twice
+and is never lost; a key that is there already is not taken in again (email.md, section 6).
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from consumer.publications import Publisher
+from mailer.ports import Arrival, Ledger
+from schemas.errors import InvalidEvent, InvalidValue
+from schemas.mails import OutgoingMail
+from schemas.plans import DeadLetter
+from schemas.records import Batch, Publication, Record
+from schemas.vocabulary import DeadLetterReason
+
+logger = logging.getLogger(__name__)
+
+
+class TakenIn(NamedTuple):
+    """What became of a batch of outgoing-mail records."""
+
+    fresh: int = 0
+    known: int = 0  #: the ledger had their mail ids already
+    unreadable: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Intake:
+    """Puts mails into the ledger; a record that holds none becomes a dead letter."""
+
+    read_mail: Callable[[bytes | None], OutgoingMail]
+    ledger: Ledger
+    publisher: Publisher
+    now: Callable[[], datetime]  # aware UTC
+    count: Callable[[int, int, int, float], None]  # fresh, known, unreadable, seconds
+    _taken: TakenIn = field(default_factory=TakenIn)
+
+    def publications(self, batch: Batch) -> Sequence[Publication]:
+        """Make the batch's mails durable and return its dead letters; see `Work`."""
+        read = [self._read(record) for record in batch.records]
+        arrivals = [arrival for arrival in read if isinstance(arrival, Arrival)]
+        letters = [letter for letter in read if isinstance(letter, DeadLetter)]
+        fresh = self.ledger.take_in(arrivals) if arrivals else 0
+        self._taken = TakenIn(fresh, len(arrivals) - fresh, len(letters))
+        return tuple(self.publisher.letters(letters, self.now()))
+
+    def _read(self, record: Record) -> Arrival | DeadLetter:
+        try:
+            return Arrival.of(self.read_mail(record.value), record)
+        except InvalidEvent as error:
+            return DeadLetter(record=record, reason=error.reason, detail=str(error))
+        except InvalidValue as error:
+            reason = DeadLetterReason.INVALID_FIELD
+            return DeadLetter(record=record, reason=reason, detail=str(error))
+
+    def settled(self, batch: Batch, seconds: float) -> None:
+        """Count and log what was taken in; see `Work`."""
+        self.count(*self._taken, seconds)
+        fields = {**self._taken._asdict(), "records": len(batch.records), "seconds": seconds}
+        logger.info("mails_taken_in", extra=fields)

@@ -1,0 +1,411 @@
+"""The composition root: settings become the objects of a command, and nothing else happens here."""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from time import monotonic
+
+from mailer.rendering import Renderer
+from pydantic import SecretStr
+
+from consumer import kafka_clients
+from consumer.delivering import Intake
+from consumer.evaluating import Evaluating
+from consumer.kafka import KafkaStream
+from consumer.lag import Lag
+from consumer.ledger_count import LedgerCount
+from consumer.logs import log_crashes, set_up
+from consumer.loop import Loop
+from consumer.metrics import DeliveryMetrics, RulesFigures, WorkerMetrics
+from consumer.planning import Planner
+from consumer.ports import Work
+from consumer.probes import Heartbeat, Probes, ProbeServer
+from consumer.process import run_until_stopped, together
+from consumer.publications import Publisher
+from consumer.registry import PublishedSchemas, Registry, RegistrySchemas
+from consumer.settings import Settings
+from mailer.delivery import Delivery, Sender
+from mailer.migrating import check as check_ledger
+from mailer.smtp import MailServer, SmtpRelay, Tls
+from mailer.sql import SqlLedger, ledger_engine
+from rules_store.cache import RulesCache
+from rules_store.migrating import check as check_rules
+from rules_store.snapshot import Snapshot
+from rules_store.sql import SqlRulesStore, engine_for
+from schemas.codec import Codec, WriterSchemas, encode_evaluation, encode_mail
+from schemas.errors import InvalidSettings, RegistryUnavailable, Temporary
+from schemas.framing import confluent_prefix, single_object_prefix
+from schemas.plans import Decision
+from schemas.published import EVALUATION, OUTGOING_MAIL, published
+from schemas.vocabulary import EventType, WireFormat
+
+logger = logging.getLogger(__name__)
+
+VERSION = version("push-services")
+
+#: Seconds without a round of the loop that mean it is stuck: a settling that tries everything (two
+#: transactions' deadlines and a rewind) takes 60 s at most.
+LOOP_LIMIT = 120.0
+#: Seconds a mail in hand may take by the timeouts of SMTP (email.md, section 4), and some more.
+SENDER_LIMIT = 1_800.0
+ASK_AGAIN = 2.0  # seconds between two questions while something is away
+IDLE = timedelta(seconds=0.5)  # between two looks into a ledger where nothing is due
+
+
+def run(settings: Settings) -> None:
+    """Be the worker until a signal comes."""
+    _prepare(settings)
+    run_until_stopped(partial(evaluate, settings))
+
+
+def deliver(settings: Settings) -> None:
+    """Be the delivery daemon until a signal comes."""
+    _prepare(settings)
+    run_until_stopped(partial(hand_over, settings))
+
+
+def _prepare(settings: Settings) -> None:
+    set_up(settings.log_level, stream=sys.stdout)
+    log_crashes()
+
+
+# --- what both daemons have -----------------------------------------------------------------------
+
+
+def event_types(settings: Settings) -> Mapping[str, EventType]:
+    """Return which event type each input topic carries."""
+    return {
+        settings.topic_payment_file_rejected: EventType.PAYMENT_FILE_REJECTED,
+        settings.topic_payment_status_updated: EventType.PAYMENT_STATUS_UPDATED,
+    }
+
+
+def writer_schemas(settings: Settings) -> WriterSchemas:
+    """Return where the schemas come from that records were written with."""
+    if settings.schema_registry_url is None:
+        return PublishedSchemas()
+    return RegistrySchemas(Registry(settings.schema_registry_url.get_secret_value()))
+
+
+def planner(
+    settings: Settings,
+    codec: Codec,
+    mail_prefix: bytes,
+    mails: Renderer,
+    snapshot: Snapshot,
+    decision: Decision,
+) -> Planner:
+    """Return the planner that decides by these rules at this instant."""
+    return Planner(
+        rules=snapshot,
+        codec=codec,
+        render=mails.render,
+        encode=partial(encode_mail, prefix=mail_prefix),
+        event_types=event_types(settings),
+        engine_version=VERSION,
+        decision=decision,
+    )
+
+
+def renderer(settings: Settings) -> Renderer:
+    """Return what renders mails, or raise `InvalidSettings` where nobody is named as sender."""
+    if settings.sender is None:
+        raise InvalidSettings(["PUSH_MAIL_FROM: must be set"])
+    return Renderer.build(
+        sender_name=settings.sender.name,
+        sender_address=settings.sender.address,
+        platform=settings.platform_name,
+        portal_url=settings.portal_url,
+        expires_after=settings.mail_expires,
+    )
+
+
+def _publisher(settings: Settings, group_id: str, evaluation_prefix: bytes) -> Publisher:
+    return Publisher(
+        outgoing_mail=settings.topic_outgoing_mail,
+        dead_letter=settings.topic_dead_letter,
+        evaluation=settings.topic_evaluation,
+        group_id=group_id,
+        encode_evaluation=partial(encode_evaluation, prefix=evaluation_prefix),
+    )
+
+
+def _stream(settings: Settings, *topics: str, suffix: str = "") -> KafkaStream:
+    return kafka_clients.stream(
+        bootstrap_servers=settings.kafka_bootstrap_servers or "",
+        properties=settings.kafka,
+        group_id=settings.group_id + suffix,
+        transactional_id=settings.transactional_id + suffix,
+        topics=topics,
+        most=settings.batch_size,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Life:
+    """What a daemon's parts need of each other: when to stop, signs of life, how far behind."""
+
+    settings: Settings
+    stop: threading.Event
+    heartbeat: Heartbeat
+    lag: Lag
+
+    def loop(self, stream: KafkaStream, work: Work, postponed: Callable[[str], None]) -> Loop:
+        """Return the loop over the stream."""
+        return Loop(
+            stream=stream,
+            work=work,
+            stop=self.stop,
+            beat=self.heartbeat.tick,
+            collected=self.lag.collected,
+            postponed=postponed,
+        )
+
+    def wait_for_topics(self, *topics: str) -> None:
+        """Wait until brokers answer and all these topics are there, or until asked to stop."""
+        kafka_clients.wait_for_topics(
+            self.settings.kafka_bootstrap_servers or "",
+            self.settings.kafka,
+            topics,
+            self.stop,
+            self.heartbeat.tick,
+        )
+
+    def patiently(self, what: str, call: Callable[[], None]) -> None:
+        """Make the call until it answers, saying in the log what is waited for."""
+        while not self.stop.is_set():
+            self.heartbeat.tick()
+            try:
+                call()
+            except Temporary as error:
+                logger.warning("waited_for", extra={"what": what, "detail": str(error)})
+                self.stop.wait(ASK_AGAIN)
+            else:
+                return
+
+    def prefixes(self, *names: str) -> Mapping[str, bytes]:
+        """Return what stands before the body of each record we write, by name of its schema."""
+        found: dict[str, bytes] = {}
+        for name in names:
+            self.patiently("schema registry", partial(self._find_prefix, name, found))
+        return found
+
+    def _find_prefix(self, name: str, found: dict[str, bytes]) -> None:
+        url = self.settings.schema_registry_url
+        if self.settings.writes is WireFormat.SINGLE_OBJECT or url is None:
+            found[name] = single_object_prefix(published(name).fingerprint)
+            return
+        subject = f"{_topic_of(self.settings, name)}-value"
+        found[name] = confluent_prefix(
+            schema_id(
+                Registry(url.get_secret_value()),
+                subject,
+                name,
+                may_register=self.settings.schema_registry_register,
+            )
+        )
+
+
+def schema_id(registry: Registry, subject: str, name: str, *, may_register: bool) -> int:
+    """Return the registry's id of our schema, or raise `RegistryUnavailable` until it is there."""
+    if may_register:
+        return registry.register(subject, name)
+    number = registry.look_up(subject, name)
+    if number is None:
+        raise RegistryUnavailable(f"subject {subject} has no such schema, and we may not register")
+    return number
+
+
+def _topic_of(settings: Settings, name: str) -> str:
+    return {
+        OUTGOING_MAIL: settings.topic_outgoing_mail,
+        EVALUATION: settings.topic_evaluation,
+    }[name]
+
+
+def _life(settings: Settings, stop: threading.Event, name: str) -> _Life:
+    return _Life(settings=settings, stop=stop, heartbeat=Heartbeat(name, LOOP_LIMIT), lag=Lag())
+
+
+@contextmanager
+def _probes(settings: Settings, probes: Probes) -> Iterator[None]:
+    if settings.http_port == 0:
+        yield
+        return
+    with ProbeServer(probes, settings.http_port):
+        yield
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+def evaluate(settings: Settings, stop: threading.Event) -> None:
+    """Turn events into outgoing-mail records until asked to stop."""
+    life = _life(settings, stop, "evaluating")
+    url = settings.database_url.get_secret_value()
+    schemas = writer_schemas(settings)
+    codec, mails = Codec(schemas), renderer(settings)
+    with ExitStack() as parts:
+        engine = engine_for(url)
+        parts.callback(engine.dispose)
+        cache = RulesCache(SqlRulesStore(engine), settings.rules_poll, monotonic)
+        parts.callback(cache.stop)
+        topics = event_types(settings)
+        metrics = WorkerMetrics(
+            version=VERSION,
+            event_types=topics,
+            rules=partial(_figures, cache),
+            lag=life.lag.seconds,
+        )
+        stream = parts.enter_context(closing(_stream(settings, *topics)))
+        ready = {"rules_loaded": lambda: cache.is_loaded, "group_joined": lambda: stream.assigned}
+        status = partial(_worker_status, settings, cache, life.lag)
+        parts.enter_context(_probes(settings, _told(life, ready, status, metrics.exposition)))
+        life.patiently("database", partial(check_rules, url))
+        cache.start(stop)
+        life.wait_for_topics(
+            *topics,
+            settings.topic_outgoing_mail,
+            settings.topic_dead_letter,
+            settings.topic_evaluation,
+        )
+        prefixes = life.prefixes(OUTGOING_MAIL, EVALUATION)
+        if stop.is_set():
+            return
+        work = Evaluating(
+            rules=cache.current,
+            planner_for=partial(planner, settings, codec, prefixes[OUTGOING_MAIL], mails),
+            publisher=_publisher(settings, settings.group_id, prefixes[EVALUATION]),
+            now=_utc_now,
+            count=metrics.settled,
+            matched=metrics.matched,
+        )
+        logger.info("running", extra={"version": VERSION, "generation": cache.generation})
+        life.loop(stream, work, metrics.postponed).run()
+    logger.info("stopped")
+
+
+def _figures(cache: RulesCache) -> RulesFigures | None:
+    if not cache.is_loaded:
+        return None
+    return RulesFigures(
+        generation=cache.generation,
+        age_seconds=cache.age_seconds(monotonic()),
+        load_failures=cache.load_failures,
+        rejected=cache.current().rejected_rules,
+    )
+
+
+def _worker_status(settings: Settings, cache: RulesCache, lag: Lag) -> Mapping[str, object]:
+    figures = _figures(cache)
+    return {
+        "version": VERSION,
+        "group": settings.group_id,
+        "rules": figures._asdict() if figures else None,
+        "seconds_behind": {f"{p.topic}/{p.partition}": s for p, s in lag.seconds().items()},
+    }
+
+
+# --- deliver --------------------------------------------------------------------------------------
+
+SUFFIX = "-deliver"  # of group and transactional id, so that both daemons may have one setting
+
+
+def hand_over(settings: Settings, stop: threading.Event) -> None:
+    """Take outgoing mails into the ledger and hand them to the mail server until asked to stop."""
+    life = _life(settings, stop, "intake")
+    sending = Heartbeat("sending", SENDER_LIMIT)
+    url = settings.database_url.get_secret_value()
+    codec = Codec(writer_schemas(settings))
+    if settings.smtp_tls == "none":
+        logger.warning("smtp_without_encryption", extra={"host": settings.smtp_host})
+    with ExitStack() as parts:
+        engine = ledger_engine(url)
+        parts.callback(engine.dispose)
+        ledger = SqlLedger(engine)
+        counted = LedgerCount(ledger)
+        metrics = DeliveryMetrics(version=VERSION, waiting=counted.waiting, lag=life.lag.seconds)
+        topic = settings.topic_outgoing_mail
+        stream = parts.enter_context(closing(_stream(settings, topic, suffix=SUFFIX)))
+        ready = {"ledger_found": counted.is_known, "group_joined": lambda: stream.assigned}
+        status = partial(_delivery_status, settings, counted, life.lag)
+        told = _told(life, ready, status, metrics.exposition, sending)
+        parts.enter_context(_probes(settings, told))
+        life.patiently("database", partial(check_ledger, url))
+        life.wait_for_topics(topic, settings.topic_dead_letter)
+        if stop.is_set():
+            return
+        intake = Intake(
+            read_mail=codec.decode_mail,
+            ledger=ledger,
+            publisher=_publisher(settings, settings.group_id + SUFFIX, b""),
+            now=_utc_now,
+            count=metrics.taken_in,
+        )
+        sender = Sender(
+            delivery=Delivery(
+                ledger=ledger,
+                relay=_relay(settings),
+                owner=settings.transactional_id + SUFFIX,
+                read_mail=codec.decode_mail,
+            ),
+            counted=metrics.delivered,
+            seconds=monotonic,
+        )
+        logger.info("running", extra={"version": VERSION})
+        together(
+            stop,
+            life.loop(stream, intake, metrics.postponed).run,
+            partial(sender.run, stop, idle=IDLE, beat=sending.tick),
+            partial(counted.keep_counting, stop),
+        )
+    logger.info("stopped")
+
+
+def _relay(settings: Settings) -> SmtpRelay:
+    server = MailServer(
+        host=settings.smtp_host or "",
+        port=settings.smtp_port,
+        tls=Tls(settings.smtp_tls),
+        username=_revealed(settings.smtp_username),
+        password=_revealed(settings.smtp_password),
+    )
+    return SmtpRelay(server=server, seconds=monotonic)
+
+
+def _delivery_status(settings: Settings, counted: LedgerCount, lag: Lag) -> Mapping[str, object]:
+    return {
+        "version": VERSION,
+        "group": settings.group_id + SUFFIX,
+        "waiting": counted.waiting(),
+        "seconds_behind": {f"{p.topic}/{p.partition}": s for p, s in lag.seconds().items()},
+    }
+
+
+# --- small parts ----------------------------------------------------------------------------------
+
+
+def _told(
+    life: _Life,
+    ready: Mapping[str, Callable[[], bool]],
+    status: Callable[[], Mapping[str, object]],
+    exposition: Callable[[], bytes],
+    *heartbeats: Heartbeat,
+) -> Probes:
+    return Probes(
+        heartbeats=(life.heartbeat, *heartbeats), ready=ready, status=status, exposition=exposition
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
