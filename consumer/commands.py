@@ -1,17 +1,26 @@
-"""What every command does alike: read the settings, and turn an error into lines and a code."""
+"""What every command does alike: read the settings, and turn an error into lines and a code.
 
+What takes its time to load is imported where it is used, so that `--help` answers at once.
+"""
+
+import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
-from consumer.settings import Settings, load_settings
 from schemas.errors import Fatal, InvalidInput, InvalidSettings
 
+if TYPE_CHECKING:
+    from consumer.settings import Settings
 
-def settings_or_exit(required: Collection[str] = ()) -> Settings:
+
+def settings_or_exit(required: Collection[str] = ()) -> "Settings":
     """Read the settings from the environment, or end the command with a line for each fault."""
+    from consumer.settings import load_settings
+
     with fatal_errors():
         return load_settings(os.environ, required=required, check_kafka=_faults_in)
 
@@ -41,6 +50,17 @@ def _complain(start: str, faults: Sequence[str]) -> None:
 
 
 def _faults_in(properties: Mapping[str, str]) -> Sequence[str]:
-    from consumer.kafka_clients import faults_in  # the client takes its time to load
+    from consumer.kafka_clients import client_logger, faults_in
 
-    return faults_in(properties)
+    with _silent(client_logger):
+        return faults_in(properties)
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    """Keep a client that is only tried out from logging: its faults are what is told."""
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False

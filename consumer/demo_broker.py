@@ -6,10 +6,18 @@ never used outside the demo. The cluster lives as long as the producer that made
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
 from typing import Self
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 from consumer.kafka_errors import kafka_errors
 from schemas.errors import KafkaUnavailable
@@ -54,17 +62,40 @@ class DemoBroker:
         partition, offset = taken[0].partition() or 0, taken[0].offset() or 0
         return Record(topic, partition, offset, taken[0].timestamp()[1], key, value)
 
-    def count(self, topic: str) -> int:
-        """Return how many records a topic has been given."""
-        consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap_servers, "group.id": "demo"}, logger=_LOGGER
-        )
-        with kafka_errors():
-            partitions = consumer.list_topics(topic, timeout=_ASK).topics[topic].partitions
-            places = [TopicPartition(topic, partition) for partition in partitions]
-            ends = [consumer.get_watermark_offsets(place, timeout=_ASK) for place in places]
-        consumer.close()
-        return sum(high for _, high in ends if high > 0)
+    def values(self, topic: str) -> list[bytes]:
+        """Return the values that a topic holds; a null value comes as empty bytes."""
+        reading = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "group.id": "push-services-demo-reader",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+        }
+        consumer = Consumer(reading, logger=_LOGGER)
+        try:
+            with kafka_errors():
+                return list(_read_all(consumer, topic))
+        finally:
+            consumer.close()
+
+
+def _read_all(consumer: Consumer, topic: str) -> Iterator[bytes]:
+    """Read every partition of a topic to its end."""
+    partitions = consumer.list_topics(topic, timeout=_ASK).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+    open_ends = set(partitions)
+    end = monotonic() + _ASK
+    while open_ends and monotonic() < end:
+        message = consumer.poll(0.2)
+        if message is None:
+            continue
+        error = message.error()
+        if error is None:
+            yield message.value() or b""
+        elif error.code() == KafkaError._PARTITION_EOF:
+            open_ends.discard(message.partition())
+        else:
+            raise KafkaUnavailable(f"the demo's broker: {error.name()}")
 
 
 def _keep(taken: list[Message]) -> Callable[[KafkaError | None, Message], None]:

@@ -31,13 +31,20 @@ LENA, TRUSTEE, GONE = (
     "buchhaltung@treuhand.example",
     "refused@alpenblick.example",
 )
-FINCH, AUDITOR = "anna@harbour-finch.example", "busy@auditors.example"
+FINCH, AUDITOR = "anna@harbour-finch.example", "audit@auditors.example"
 
 MAIN = BankAccount(AccountId("acc-7731"), Iban("DE89370400440532013000"), "Hauptkonto")
 WAGES = BankAccount(AccountId("acc-7732"), Iban("DE02120300000000202051"), "Lohnkonto")
 BUYING = BankAccount(AccountId("acc-0412"), Iban("DE02500105170137075030"), "Einkauf")
 VIENNA = BankAccount(AccountId("acc-0413"), Iban("AT611904300234573201"), "Filiale Wien")
 CURRENT = BankAccount(AccountId("acc-7731"), Iban("GB29NWBK60161331926819"), "Current account")
+
+_ENCORES = (
+    PaymentStatus.FIN_CONFIRMED,  # its rule is switched off: the reader may switch it on
+    PaymentStatus.FIN_REJECTED,
+    PaymentStatus.FIN_CONFIRMED,
+    PaymentStatus.FIN_UPLOAD_UNCLEAR,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +86,9 @@ def scenes(now: datetime) -> tuple[Scene, ...]:
 
 def encore(number: int, now: datetime) -> Scene:
     """Return one of the endless further events; no list of recipients: rules may have changed."""
-    status = tuple(PaymentStatus)[number % len(PaymentStatus)]
+    status = _ENCORES[number % len(_ENCORES)]
     event = _update(f"encore {number} {now}", MUSTER, status, now, MAIN)
-    return _scene(replace(event, control_sum=f"{250 + 137 * number}.00"))
+    return _scene(replace(event, control_sum=f"{250 + 137 * number}.00", previous_status=None))
 
 
 def _scene(event: PaymentEvent, *mails_to: str, refused: tuple[str, ...] = ()) -> Scene:

@@ -58,4 +58,4 @@ class Screen:
 
 
 def _clock(after: timedelta) -> str:
-    return f"{after.total_seconds():05.1f}s  "
+    return f"{after.total_seconds():04.1f}s  "

@@ -1,4 +1,4 @@
-"""A broker in lists: `EventStream` for tests and dry runs, under the contract suite of the real one."""
+"""A broker in lists: an `EventStream` for tests and dry runs, held to the real one's contract."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +72,9 @@ class MemoryStream:
         if self.largest is None or _size(publication) <= self.largest:
             return publication
         if publication.smaller is None:
-            raise KafkaUnavailable("a publication is too large, and there is nothing smaller to say")
+            raise KafkaUnavailable(
+                "a publication is too large, and there is nothing smaller to say"
+            )
         return self._fitting(publication.smaller)
 
     def close(self) -> None:

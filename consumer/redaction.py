@@ -9,7 +9,8 @@ import re
 from schemas.bank_accounts import Iban
 from schemas.errors import InvalidValue
 
-_ADDRESS = re.compile(r"(?:\"[^\"\n]{1,64}\"|[^\s<>\"(),:;@\[\]]{1,256})@([\w-]+(?:\.[\w-]+)*)")
+# An @ may stand in the local part: of `x@anna@muster.example` only the last one's right is shown.
+_ADDRESS = re.compile(r"(?:\"[^\"\n]{1,64}\"|[^\s<>\"(),:;\[\]]){1,256}@([\w-]+(?:\.[\w-]+)*)")
 _IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}(?![A-Z0-9])")
 _IBAN_IN_ANY_CASE = re.compile(r"(?<![\w])[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}(?![\w])")
 
@@ -22,7 +23,8 @@ def redacted(text: str) -> str:
 
 
 def _masked(match: re.Match[str]) -> str:
-    return f"{match[0][:2]}…{match[0][-4:]}"
+    signs = match[0].replace(" ", "").replace("-", "")
+    return f"{signs[:2]}…{signs[-4:]}"
 
 
 def _real(match: re.Match[str]) -> str:

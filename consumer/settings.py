@@ -4,6 +4,7 @@ The names are the operator's: a fault starts with the variable as it was typed, 
 told at once. Parts get the values they need, never the `Settings`.
 """
 
+import re
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
@@ -353,7 +354,7 @@ def _meant(variables: Sequence[str]) -> str:
 def _unquoted(fault: str, kafka: Mapping[str, Value]) -> str:
     for name, value in kafka.items():
         if sources.is_kafka_secret(name):
-            fault = fault.replace(value.text, MASK)
+            fault = re.sub(rf"(?<!\w){re.escape(value.text)}(?!\w)", MASK, fault)
     return " ".join(fault.split())
 
 
@@ -394,3 +395,8 @@ def spelt(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
+
+
+def revealed(secret: SecretStr | None) -> str | None:
+    """Return a secret as text, for the part that needs it and for no other use."""
+    return None if secret is None else secret.get_secret_value()

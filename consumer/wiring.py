@@ -11,9 +11,6 @@ from functools import partial
 from importlib.metadata import version
 from time import monotonic
 
-from mailer.rendering import Renderer
-from pydantic import SecretStr
-
 from consumer import kafka_clients
 from consumer.delivering import Intake
 from consumer.evaluating import Evaluating
@@ -29,9 +26,10 @@ from consumer.probes import Heartbeat, Probes, ProbeServer
 from consumer.process import run_until_stopped, together
 from consumer.publications import Publisher
 from consumer.registry import PublishedSchemas, Registry, RegistrySchemas
-from consumer.settings import Settings
+from consumer.settings import Settings, revealed
 from mailer.delivery import Delivery, Sender
 from mailer.migrating import check as check_ledger
+from mailer.rendering import Renderer
 from mailer.smtp import MailServer, SmtpRelay, Tls
 from mailer.sql import SqlLedger, ledger_engine
 from rules_store.cache import RulesCache
@@ -373,8 +371,8 @@ def _relay(settings: Settings) -> SmtpRelay:
         host=settings.smtp_host or "",
         port=settings.smtp_port,
         tls=Tls(settings.smtp_tls),
-        username=_revealed(settings.smtp_username),
-        password=_revealed(settings.smtp_password),
+        username=revealed(settings.smtp_username),
+        password=revealed(settings.smtp_password),
     )
     return SmtpRelay(server=server, seconds=monotonic)
 
@@ -401,10 +399,6 @@ def _told(
     return Probes(
         heartbeats=(life.heartbeat, *heartbeats), ready=ready, status=status, exposition=exposition
     )
-
-
-def _revealed(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
 
 
 def _utc_now() -> datetime:

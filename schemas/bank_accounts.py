@@ -7,7 +7,7 @@ from typing import Self
 from schemas.errors import InvalidValue
 from schemas.vocabulary import AccountId
 
-_SHAPE = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
+_SHAPE = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,7 +1,7 @@
 """Values to Avro bytes and back, whatever framing names the schema.
 
-`Codec` keeps a compiled reader per (event type, framing prefix), so that on the hot path a record
-costs a look-up and a peek.
+`Codec` keeps a compiled reader per event type and framing prefix (or schema header), so that on the
+hot path a record costs a look-up and a peek.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from schemas.fields import (
     fields_of_mail,
     mail_from_fields,
 )
-from schemas.framing import CONFLUENT_LEAD, SchemaName, unframe
+from schemas.framing import CONFLUENT_LEAD, Framed, SchemaName, unframe
 from schemas.mails import OutgoingMail
 from schemas.peeking import Peek, compile_peek
 from schemas.plans import Evaluation
@@ -49,7 +49,9 @@ class Codec:
 
     def __init__(self, writer_schemas: WriterSchemas) -> None:
         self._writer_schemas = writer_schemas
-        self._readers: dict[EventType, dict[bytes, _EventReader]] = {t: {} for t in EventType}
+        self._readers: dict[EventType, dict[bytes | Framed, _EventReader]] = {
+            event_type: {} for event_type in EventType
+        }
 
     def peek(self, event_type: EventType, record: Record) -> Routing:
         """Read the routing fields only, or raise `InvalidEvent` or `RegistryUnavailable`."""
@@ -68,16 +70,18 @@ class Codec:
         prefix = value[:5] if value[:1] == CONFLUENT_LEAD else value[:10]
         reader = self._readers[event_type].get(prefix)
         if reader is None:
-            reader = self._find_reader(event_type, value, record.headers)
-            if reader.start:  # bare values carry no name of their schema to remember it by
-                self._readers[event_type][prefix] = reader
+            reader = self._find_reader(event_type, prefix, unframe(value, record.headers))
         return reader, value
 
-    def _find_reader(self, event_type: EventType, value: bytes, headers: Headers) -> _EventReader:
-        framed = unframe(value, headers)
-        schema = self._writer_schemas.named(framed.schema)
-        expect(schema, published(event_type))
-        return _EventReader(framed.start, schema, compile_peek(schema, event_type))
+    def _find_reader(self, event_type: EventType, prefix: bytes, framed: Framed) -> _EventReader:
+        known_by = prefix if framed.start else framed  # a bare value's schema stands in a header
+        reader = self._readers[event_type].get(known_by)
+        if reader is None:
+            schema = self._writer_schemas.named(framed.schema)
+            expect(schema, published(event_type))
+            reader = _EventReader(framed.start, schema, compile_peek(schema, event_type))
+            self._readers[event_type][known_by] = reader
+        return reader
 
     def decode_mail(self, value: bytes | None, headers: Headers = ()) -> OutgoingMail:
         """Read an outgoing mail, or raise `InvalidEvent` or `RegistryUnavailable`."""

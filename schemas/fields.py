@@ -20,6 +20,7 @@ from schemas.events import (
     PaymentFileRejected,
     PaymentStatusUpdated,
     RejectedTransaction,
+    Routing,
 )
 from schemas.instants import day, days, instant, milliseconds
 from schemas.mails import OutgoingMail
@@ -43,7 +44,7 @@ Fields = Mapping[str, Any]
 Value = TypeVar("Value")
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_SUM = re.compile(r"\d{1,15}(?:\.\d{1,5})?")  # domain.md section 4, control_sum
+_SUM = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,5})?")  # domain.md section 4, control_sum
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -64,6 +65,26 @@ def checked_tenant_id(text: object) -> TenantId:
     if not isinstance(text, str) or not text:
         raise _invalid("tenant_id", "empty or missing")
     return TenantId(text)
+
+
+def routing_from_fields(event_type: EventType, fields: Fields) -> Routing:
+    """Build an event's routing part alone, as `event_from_fields` would find it.
+
+    Raise `InvalidEvent` (`invalid_field`) naming the id that cannot be meant; a status that cannot
+    is empty.
+    """
+    event_id = checked_event_id(fields.get("event_id"))
+    tenant_id = checked_tenant_id(fields.get("tenant_id"))
+    if event_type is EventType.PAYMENT_FILE_REJECTED:
+        return Routing(event_type, event_id, tenant_id)
+    return Routing(
+        event_type,
+        event_id,
+        tenant_id,
+        _text(fields, "status") or "",
+        _text(fields, "previous_status"),
+        tuple(AccountId(name) for name in _texts(fields, "account_ids")),
+    )
 
 
 def event_from_fields(event_type: EventType, fields: Fields) -> PaymentEvent:
@@ -212,23 +233,32 @@ def _each(fields: Fields, name: str, build: Callable[[Fields], Value | None]) ->
 
 def event_from_plain(event_type: EventType, plain: Fields) -> PaymentEvent:
     """Build an event from the plain JSON view of domain.md: instants and days as ISO 8601 text."""
-    return event_from_fields(event_type, {name: _from_plain(v) for name, v in plain.items()})
+    return event_from_fields(event_type, _from_plain("", plain))
 
 
-_INSTANT_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
-_DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d")
+_INSTANTS = frozenset({"occurred_at", "received_at", "uploaded_at"})
+_DAYS = frozenset({"requested_execution_date"})
+_INSTANT_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z")
+_DAY_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def _from_plain(value: Any) -> Any:
+def _from_plain(name: str, value: Any) -> Any:
     if isinstance(value, list):
-        return [_from_plain(part) for part in value]
-    if isinstance(value, dict):
-        return {name: _from_plain(part) for name, part in value.items()}
-    if isinstance(value, str) and _INSTANT_TEXT.fullmatch(value):
-        return milliseconds(datetime.fromisoformat(value))
-    if isinstance(value, str) and _DAY_TEXT.fullmatch(value):
-        return days(date.fromisoformat(value))
+        return [_from_plain(name, part) for part in value]
+    if isinstance(value, Mapping):
+        return {name_: _from_plain(name_, part) for name_, part in value.items()}
+    if name in _INSTANTS:
+        return _counted(value, _INSTANT_TEXT, lambda t: milliseconds(datetime.fromisoformat(t)))
+    if name in _DAYS:
+        return _counted(value, _DAY_TEXT, lambda text: days(date.fromisoformat(text)))
     return value
+
+
+def _counted(text: object, shape: re.Pattern[str], count: Callable[[str], int]) -> int | None:
+    try:
+        return count(text) if isinstance(text, str) and shape.fullmatch(text) else None
+    except ValueError:  # of the right shape, but not in the calendar
+        return None
 
 
 def fields_of_event(event: PaymentEvent) -> dict[str, Any]:
@@ -314,6 +344,6 @@ def evaluation_from_fields(fields: Fields) -> Evaluation:
             decided_at=instant(fields["decided_at"]),
             outcomes={Outcome(name): count for name, count in fields["outcomes"].items()},
         )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         detail = f"no evaluation: {type(error).__name__}"
         raise InvalidEvent(DeadLetterReason.INVALID_FIELD, detail) from None

@@ -14,8 +14,8 @@ from typing import Any
 from schemas.avro import AvroSchema
 from schemas.errors import InvalidEvent
 from schemas.events import Routing
-from schemas.fields import checked_event_id, checked_tenant_id, is_uuid
-from schemas.vocabulary import AccountId, DeadLetterReason, EventId, EventType, TenantId
+from schemas.fields import checked_event_id, checked_tenant_id, is_uuid, routing_from_fields
+from schemas.vocabulary import DeadLetterReason, EventType
 
 Peek = Callable[[bytes, int], Routing]
 
@@ -30,6 +30,15 @@ _ROUTING_FIELDS = {
     ),
 }
 _OPTIONAL = {"previous_status": "None", "account_ids": "()"}  # what a schema without them means
+
+#: The kinds of a routing field that are read here; another kind is for `_read_in_full` to judge.
+_FITTING = {
+    "event_id": ("text",),
+    "tenant_id": ("text",),
+    "status": ("text",),
+    "previous_status": ("text", "optional text"),
+    "account_ids": ("texts",),
+}
 
 
 def compile_peek(schema: AvroSchema, event_type: EventType) -> Peek:
@@ -165,23 +174,37 @@ def _steps(
 
 
 def _step(name: str, kind: Any, is_wanted: bool) -> str | None:
+    shape = _shape(kind)
+    if is_wanted and shape not in _FITTING[name]:
+        return None
     target = name if is_wanted else "_"
-    bare = kind.get("type") if isinstance(kind, dict) else kind
-    if bare == "string":
-        return _TEXT.format(name=target)
-    if bare in ("int", "long") and not is_wanted:
-        return "    _, at = number(value, at)\n"
-    if bare == "array" and isinstance(kind, dict) and _is_text(kind["items"]):
-        return f"    {target}, at = texts(value, at)\n"
-    if isinstance(kind, list) and len(kind) == 2 and "null" in kind:
-        return _optional_text(target, kind)
+    match shape:
+        case "text":
+            return _TEXT.format(name=target)
+        case "optional text":
+            return _optional_text(target, kind)
+        case "texts":
+            return f"    {target}, at = texts(value, at)\n"
+        case "number":
+            return "    _, at = number(value, at)\n"
     return None
 
 
-def _optional_text(target: str, kind: list[Any]) -> str | None:
+def _shape(kind: Any) -> str | None:
+    """Return what a field holds, or None where the compiled reader cannot step over it."""
+    if _is_text(kind):
+        return "text"
+    if isinstance(kind, list):
+        known = len(kind) == 2 and "null" in kind and _is_text(kind[1 - kind.index("null")])
+        return "optional text" if known else None
+    bare = kind.get("type") if isinstance(kind, dict) else kind
+    if bare == "array" and _is_text(kind["items"]):
+        return "texts"
+    return "number" if bare in ("int", "long") else None
+
+
+def _optional_text(target: str, kind: list[Any]) -> str:
     null_at = kind.index("null")
-    if not _is_text(kind[1 - null_at]):
-        return None
     nested = "".join(f"    {line}\n" for line in _TEXT.format(name=target).splitlines())
     return (
         "    branch, at = number(value, at)\n"
@@ -197,20 +220,6 @@ def _is_text(kind: Any) -> bool:
 
 def _read_in_full(schema: AvroSchema, event_type: EventType) -> Peek:
     def read(value: bytes, start: int) -> Routing:
-        fields = schema.read(value, start)
-        event_id = checked_event_id(fields.get("event_id"))
-        tenant_id = checked_tenant_id(fields.get("tenant_id"))
-        if event_type is EventType.PAYMENT_FILE_REJECTED:
-            return Routing(event_type, EventId(event_id), TenantId(tenant_id))
-        status, previous = fields.get("status"), fields.get("previous_status")
-        accounts = fields.get("account_ids") or ()
-        return Routing(
-            event_type,
-            event_id,
-            tenant_id,
-            status if isinstance(status, str) else "",
-            previous if isinstance(previous, str) else None,
-            tuple(AccountId(account) for account in accounts if isinstance(account, str)),
-        )
+        return routing_from_fields(event_type, schema.read(value, start))
 
     return read

@@ -1,0 +1,167 @@
+"""The platform's templates: strict, escaping, sandboxed, one environment per language and form.
+
+A template says a text of the language's own by `{{ _("name", word=word) }}`. These calls are
+resolved when the template is compiled: its text becomes part of the template, which is what makes
+a mail cheap (email.md, section 10), and a missing text stops the start instead of a mail. The rest
+are finished words; nobody but the platform writes templates.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateNotFound, meta, nodes
+from jinja2.exceptions import TemplateAssertionError, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
+
+from mailer.labels import PLACEHOLDER
+from schemas.errors import InvalidSettings, RenderFailed
+
+#: What a template is given: finished text in flat names, and lists of it. No object of ours.
+Words = Mapping[str, object]
+
+_GETTEXT = "_"
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Compiled templates of one language by file name; `.html` escapes all words it is given."""
+
+    compiled: Mapping[str, Template]
+
+    def fill_in(self, name: str, words: Words) -> str:
+        """Return the filled-in template, or raise `RenderFailed` naming it and no word."""
+        try:
+            return self.compiled[name].render(words)
+        except Exception as error:  # a template may raise anything
+            raise RenderFailed(f"{name}: {type(error).__name__}") from error
+
+
+def compile_templates(
+    sources: Mapping[str, str], texts: Mapping[str, str], trial: Words
+) -> Templates:
+    """Compile each template and fill it in once, or raise `InvalidSettings` with every fault.
+
+    `sources` are templates by file name, `texts` those of the language, and `trial` has every word
+    that a template may ask for.
+    """
+    escaped = {name: str(escape(text)) for name, text in texts.items()}
+    environments = {
+        "html": _environment(sources, escaped, trial, autoescape=True),
+        "txt": _environment(sources, texts, trial, autoescape=False),
+    }
+    compiled: dict[str, Template] = {}
+    faults: list[str] = []
+    for name in sorted(sources):
+        try:
+            compiled[name] = _compiled(environments[name.rpartition(".")[2]], name, trial)
+        except InvalidSettings as error:
+            faults += error.faults
+    if faults:
+        raise InvalidSettings(faults)
+    return Templates(compiled)
+
+
+def _compiled(environment: Environment, name: str, trial: Words) -> Template:
+    try:
+        template = environment.get_template(name)
+        template.render(trial)
+    except Exception as error:  # a template may raise anything
+        raise InvalidSettings([f"mail template {name}: {_told(error)}"]) from error
+    return template
+
+
+def _environment(
+    sources: Mapping[str, str],
+    texts: Mapping[str, str],
+    known: Collection[str],
+    *,
+    autoescape: bool,
+) -> Environment:
+    return ImmutableSandboxedEnvironment(
+        loader=_ResolvingLoader(sources, texts, known),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+class _ResolvingLoader(BaseLoader):
+    """Loads templates with one language's texts already in them."""
+
+    def __init__(
+        self, sources: Mapping[str, str], texts: Mapping[str, str], known: Collection[str]
+    ) -> None:
+        self._sources = sources
+        self._texts = texts
+        self._known = known
+
+    def load(
+        self,
+        environment: Environment,
+        name: str,
+        globals: MutableMapping[str, Any] | None = None,  # noqa: A002  the base class's name
+    ) -> Template:
+        if name not in self._sources:
+            raise TemplateNotFound(name)
+        tree = environment.parse(self._sources[name], name)
+        _resolve_texts(tree, self._texts, name)
+        _refuse_unknown_words(tree, self._known, name)
+        code = environment.compile(tree, name, name)
+        always: Callable[[], bool] = lambda: True  # noqa: E731
+        return environment.template_class.from_code(environment, code, globals or {}, always)
+
+
+def _resolve_texts(tree: nodes.Template, texts: Mapping[str, str], name: str) -> None:
+    """Put the texts where the tree asks for them; anywhere but in output that is a fault."""
+    for output in tree.find_all(nodes.Output):
+        output.nodes = [piece for node in output.nodes for piece in _pieces(node, texts, name)]
+    for asked in tree.find_all(nodes.Name):
+        if asked.name == _GETTEXT:
+            raise TemplateAssertionError("_() stands alone in output only", asked.lineno, name)
+
+
+def _pieces(node: nodes.Expr, texts: Mapping[str, str], name: str) -> Iterator[nodes.Expr]:
+    if not (isinstance(node, nodes.Call) and _is_gettext(node.node)):
+        yield node
+        return
+    text = _text_of(node, texts, name)
+    values = {pair.key: pair.value for pair in node.kwargs}
+    parts = PLACEHOLDER.split(text)
+    if set(parts[1::2]) != set(values):
+        raise TemplateAssertionError(f"_(): the text asks for {parts[1::2]}", node.lineno, name)
+    for at, part in enumerate(parts):
+        if at % 2:
+            yield values[part]  # an expression of the template's; escaped as any other
+        elif part:
+            yield nodes.TemplateData(part, lineno=node.lineno, environment=node.environment)
+
+
+def _is_gettext(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == _GETTEXT
+
+
+def _text_of(call: nodes.Call, texts: Mapping[str, str], name: str) -> str:
+    match call.args:
+        case [nodes.Const(value=str() as key)] if key in texts:
+            return texts[key]
+        case [nodes.Const(value=key)]:
+            raise TemplateAssertionError(f"no text is named {key!r}", call.lineno, name)
+    raise TemplateAssertionError("_() takes the name of a text", call.lineno, name)
+
+
+def _refuse_unknown_words(tree: nodes.Template, known: Collection[str], name: str) -> None:
+    """Find also what only a branch not taken in the trial would ask for."""
+    unknown = meta.find_undeclared_variables(tree).difference(known)
+    if unknown:
+        raise TemplateAssertionError(f"no such word: {', '.join(sorted(unknown))}", 1, name)
+
+
+def _told(error: Exception) -> str:
+    line = f"line {error.lineno}: " if isinstance(error, TemplateAssertionError) else ""
+    detail = f"{line}{error}" if isinstance(error, TemplateError) else ""
+    return f"{type(error).__name__}: {detail}" if detail else type(error).__name__

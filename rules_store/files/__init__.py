@@ -1,0 +1,1 @@
+"""The rules file: YAML that says what rules tenants have, read strictly and written back."""

@@ -1,0 +1,58 @@
+"""What the rules store promises to those who ask it and to those who write it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rules_store.changes import Change
+from schemas.rules import RulesAt, TenantRules
+from schemas.vocabulary import Generation, RuleId, TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRule:
+    """A stored rule that cannot be meant (R5). `reason` names the field, never its value."""
+
+    tenant_id: TenantId
+    rule_id: RuleId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRules:
+    """What a store holds: the rules that can be meant, and those that cannot."""
+
+    rules: RulesAt
+    rejected: tuple[RejectedRule, ...] = ()
+
+
+class RulesStore(Protocol):
+    """The rules of all tenants, numbered by generation.
+
+    Every change of a tenant, user, bank account or rule, by whatever writer, forms a greater
+    generation. Each method raises `StoreUnavailable` when the answer is not known, never "none"
+    instead, and `SchemaOutdated` when there are no tables, or older ones than this version needs.
+    """
+
+    def generation(self) -> Generation:
+        """Return the generation of the last committed change."""
+
+    def load(self) -> LoadedRules:
+        """Return all rules and the generation they form together, as of one instant.
+
+        Tenants and rules are sorted by id, recipients stand in the order their rule gives them. A
+        row that cannot be meant spoils its own rule and no other.
+        """
+
+    def compare(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+        """Return what `apply` would change, and change nothing."""
+
+    def apply(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+        """Bring these tenants to exactly this, in one transaction, and return what changed.
+
+        Their users, bank accounts and rules that are not given are deleted; all other tenants stay
+        untouched. Where nothing differs, nothing is written and the generation stays.
+        """
+
+    def delete_rule(self, tenant_id: TenantId, rule_id: RuleId) -> tuple[Change, ...]:
+        """Delete a rule and return that change, or none if there was no such rule."""

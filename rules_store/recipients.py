@@ -1,0 +1,57 @@
+"""Who gets a rule's mails, and who is left out and why (R20 to R25)."""
+
+from collections.abc import Iterator, Mapping
+
+from rules_store.addresses import parse_address, split_addresses
+from schemas.errors import InvalidValue
+from schemas.rules import ExternalRecipient, Recipient, Rule, Tenant, User
+from schemas.vocabulary import Audience, Language, LeftOut, UserId
+
+Resolved = tuple[str, Recipient | LeftOut]  # who, as a log may name them; what becomes of them
+
+
+def recipients_of(
+    rule: Rule, tenant: Tenant, users: Mapping[UserId, User]
+) -> tuple[tuple[Recipient, ...], tuple[tuple[str, LeftOut], ...]]:
+    """Return a rule's recipients, one per address identity, and whoever is left out.
+
+    Internal ones come first, so they win over external ones of the same address. Folding comes
+    after leaving out: a user who is left out does not hide the same address entered as external.
+    """
+    recipients: dict[str, Recipient] = {}
+    left_out: list[tuple[str, LeftOut]] = []
+    for who, resolved in _resolve(rule, tenant, users):
+        if isinstance(resolved, LeftOut):
+            left_out.append((who, resolved))
+        else:
+            recipients.setdefault(resolved.address.text, resolved)
+    return tuple(recipients.values()), tuple(left_out)
+
+
+def _resolve(rule: Rule, tenant: Tenant, users: Mapping[UserId, User]) -> Iterator[Resolved]:
+    for user_id in rule.internal_recipients:
+        yield user_id, _resolve_user(users.get(user_id))
+    for at, external in enumerate(rule.external_recipients, start=1):
+        for text in split_addresses(external.address) or ("",):
+            yield f"external {at}", _resolve_external(text, external, tenant)
+
+
+def _resolve_user(user: User | None) -> Recipient | LeftOut:
+    if user is None:
+        return LeftOut.DELETED
+    if not user.active:
+        return LeftOut.INACTIVE
+    if not user.email or not user.email.strip():
+        return LeftOut.NO_ADDRESS
+    return _recipient(user.email, Audience.INTERNAL, user.language or Language.DE)
+
+
+def _resolve_external(text: str, stored: ExternalRecipient, tenant: Tenant) -> Recipient | LeftOut:
+    return _recipient(text, Audience.EXTERNAL, stored.language or tenant.language)
+
+
+def _recipient(text: str, audience: Audience, language: Language) -> Recipient | LeftOut:
+    try:
+        return Recipient(parse_address(text), audience, language)
+    except InvalidValue:
+        return LeftOut.BAD_ADDRESS

@@ -1,0 +1,263 @@
+"""The rules in SQLite or PostgreSQL."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from rules_store import tables, writing
+from rules_store.changes import Change, ChangeKind, Thing, changes_of_tenant
+from rules_store.ports import LoadedRules
+from rules_store.rows import StoredRows, read_rows
+from schemas.errors import AccessDenied, InvalidSettings, SchemaOutdated, StoreUnavailable
+from schemas.rules import TenantRules
+from schemas.vocabulary import Generation, RuleId, TenantId
+
+logger = logging.getLogger(__name__)
+
+#: How long a writer waits for another in SQLite, in milliseconds.
+SQLITE_PATIENCE = 10_000
+
+#: A server that does not answer must be found out, or a thread would wait for ever. Seconds, but
+#: the last in milliseconds (libpq, section "Parameter Key Words").
+POSTGRESQL_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+UPGRADE_HINT = "run: push-services db upgrade"
+
+
+def engine_for(url: str) -> Engine:
+    """Return an engine for `sqlite:///file`, `postgresql://…` or `postgres://…`.
+
+    Nothing is connected yet. Raise `InvalidSettings`, which never says the URL, for another one.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(parsed, connect_args={"application_name": "push-services"})
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise InvalidSettings(["the database URL cannot be read as one"]) from None
+    kind = parsed.drivername.partition("+")[0]
+    if kind == "sqlite":
+        return parsed.set(drivername="sqlite")
+    if kind in ("postgresql", "postgres"):
+        patience = {name: str(value) for name, value in POSTGRESQL_PATIENCE.items()}
+        query = patience | dict(parsed.query)
+        return parsed.set(drivername="postgresql+psycopg").set(query=query)
+    raise InvalidSettings(["a database URL begins with sqlite:/// or postgresql://"])
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    """Make SQLite check foreign keys, wait for a writer, and let readers read meanwhile."""
+    connection.isolation_level = None  # or the driver would begin where it likes
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {SQLITE_PATIENCE}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin for real: a reader then sees one instant, a writer never fails half-way."""
+    options = connection.get_execution_options()
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that sees one instant, and none of the database's own errors."""
+    with database_errors(), engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def writing_to(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in a transaction that is committed at the end."""
+    with database_errors(), engine.connect() as connection:
+        connection.execution_options(writes=True)
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Translate what a database can say; in doubt it gave no answer, and waiting loses nothing."""
+    try:
+        yield
+    except DBAPIError as error:
+        said = str(error.orig)
+        if getattr(error.orig, "sqlstate", None) == "42P01" or "no such table" in said:
+            raise SchemaOutdated(f"the rules' tables are missing; {UPGRADE_HINT}") from error
+        if _is_denial(error, said):
+            raise AccessDenied("the database refuses our credentials or rights") from error
+        kind = type(error.orig).__name__
+        raise StoreUnavailable(f"the rules store gave no answer: {kind}") from error
+    except SQLAlchemyError as error:
+        kind = type(error).__name__
+        raise StoreUnavailable(f"the rules store gave no answer: {kind}") from error
+
+
+def _is_denial(error: DBAPIError, said: str) -> bool:
+    """Say whether who we are was refused. A refused connection carries no code, only words."""
+    code = getattr(error.orig, "sqlstate", None)
+    refused = isinstance(error, OperationalError) and "password authentication failed" in said
+    return refused or code in ("42501", "28000", "28P01")
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise `SchemaOutdated` unless the tables are those this version needs, or newer ones.
+
+    Newer ones are fine: a migration never takes away what the release before it uses.
+    """
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if file and file != ":memory:" and not Path(file).exists():  # asking would create it
+        raise SchemaOutdated(f"the database file does not exist; {UPGRADE_HINT}")
+    with reading(engine) as connection:
+        _check_revision(connection)
+
+
+def found_revision(connection: Connection) -> str:
+    """Return the migration that the tables are the result of, "" if there are none.
+
+    Revisions are numbers of four digits, so later ones are greater.
+    """
+    if not inspect(connection).has_table(tables.VERSION_TABLE):
+        return ""
+    query = text(f"SELECT max(version_num) FROM {tables.VERSION_TABLE}")  # noqa: S608  # ours
+    return connection.scalar(query) or ""
+
+
+def _check_revision(connection: Connection) -> None:
+    found = found_revision(connection)
+    if found < tables.REVISION:
+        raise SchemaOutdated(
+            f"the rules' tables are {f'at revision {found}' if found else 'missing'}, "
+            f"{tables.REVISION} is needed; {UPGRADE_HINT}"
+        )
+    if found > tables.REVISION:
+        logger.warning("schema_newer", extra={"found": found, "known": tables.REVISION})
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRulesStore:
+    """A `RulesStore` in SQLite or PostgreSQL; its triggers count the generations."""
+
+    engine: Engine
+
+    def generation(self) -> Generation:
+        """Return the generation of the last committed change."""
+        with reading(self.engine) as connection:
+            return _generation(connection)
+
+    def load(self) -> LoadedRules:
+        """Return all rules and the generation they form together, as of one instant."""
+        with reading(self.engine) as connection:
+            _check_revision(connection)
+            return read_rows(_generation(connection), _stored_rows(connection, None))
+
+    def compare(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+        """Return what `apply` would change, and change nothing."""
+        with reading(self.engine) as connection:
+            _check_revision(connection)
+            return _compare(connection, tenants)
+
+    def apply(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+        """Bring these tenants to exactly this, in one transaction, and return what changed."""
+        with writing_to(self.engine) as connection:
+            _check_revision(connection)
+            writing.await_other_writers(connection)
+            changes = _compare(connection, tenants)
+            writing.write(connection, changes, tenants)
+        return changes
+
+    def delete_rule(self, tenant_id: TenantId, rule_id: RuleId) -> tuple[Change, ...]:
+        """Delete a rule and return that change, or none if there was no such rule."""
+        with writing_to(self.engine) as connection:
+            _check_revision(connection)
+            description = connection.scalar(
+                select(tables.rules.c.description).where(
+                    tables.rules.c.tenant_id == tenant_id, tables.rules.c.rule_id == rule_id
+                )
+            )
+            if description is None:
+                return ()
+            change = Change(ChangeKind.DELETED, Thing.RULE, tenant_id, rule_id, description)
+            writing.write(connection, (change,), ())
+        return (change,)
+
+
+def _generation(connection: Connection) -> Generation:
+    number = connection.scalar(select(tables.rules_generation.c.generation))
+    if number is None:
+        raise SchemaOutdated(f"the rules' generation is missing; {UPGRADE_HINT}")
+    return Generation(number)
+
+
+def _compare(connection: Connection, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+    named = [wanted.tenant.tenant_id for wanted in tenants]
+    loaded = read_rows(_generation(connection), _stored_rows(connection, named))
+    stored = {found.tenant.tenant_id: found for found in loaded.rules.tenants}
+    changes: list[Change] = []
+    for wanted in tenants:
+        tenant_id = wanted.tenant.tenant_id
+        rejected = frozenset(r.rule_id for r in loaded.rejected if r.tenant_id == tenant_id)
+        changes += changes_of_tenant(stored.get(tenant_id), wanted, rejected)
+    return tuple(changes)
+
+
+def _stored_rows(connection: Connection, tenant_ids: Sequence[TenantId] | None) -> StoredRows:
+    """Fetch the rows of these tenants, or of all."""
+
+    def rows(table: Table, *order: ColumnElement[object]) -> list[tuple[object, ...]]:
+        query = select(table).order_by(*order)
+        if tenant_ids is not None:
+            query = query.where(table.c.tenant_id.in_(tenant_ids))
+        return [tuple(row) for row in connection.execute(query)]
+
+    internal, external = tables.internal_recipients, tables.external_recipients
+    return StoredRows(
+        tenants=rows(tables.tenants),
+        users=rows(tables.users),
+        bank_accounts=rows(tables.bank_accounts),
+        rules=rows(tables.rules),
+        statuses=rows(tables.rule_statuses),
+        accounts=rows(tables.rule_accounts),
+        internal_recipients=rows(internal, internal.c.position, internal.c.user_id),
+        external_recipients=rows(external, external.c.position, external.c.address),
+    )

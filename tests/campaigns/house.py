@@ -1,0 +1,78 @@
+"""A house for a campaign: topics, rules and settings of one run, under names of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import Producer
+
+from tests.campaigns import generated
+from tests.campaigns.reading import Seen, fields, read_until
+
+PATIENCE = 120.0  # seconds for workers to settle everything
+INPUTS = (generated.REJECTED, generated.UPDATED)
+
+Encode = Callable[[dict[str, Any]], bytes]
+
+
+@dataclass
+class House:
+    """Topics, rules and settings of one run."""
+
+    kafka: Any
+    folder: Path
+    run_command: Callable[..., Any]
+    start: Callable[..., Any]
+    prefix: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        topics = {
+            f"PUSH_TOPIC_{name.upper().replace('-', '_')}": self.topic(name)
+            for name in (*INPUTS, "outgoing-mail", "dead-letter", "evaluation")
+        }
+        return {
+            "PUSH_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
+            "PUSH_GROUP_ID": self.prefix,
+            "PUSH_DATABASE_URL": f"sqlite:///{self.folder / 'rules.db'}",
+            "PUSH_MAIL_FROM": "Push <push@mail.push.example>",
+            "PUSH_HTTP_PORT": "0",
+            **topics,
+        }
+
+    def topic(self, name: str) -> str:
+        return f"{self.prefix}-{name}"
+
+    def prepare(self, rules: dict[str, Any], dead_letter: Mapping[str, str] | None = None) -> None:
+        """Make the topics, the tables and the rules; `dead_letter` is that topic's own config."""
+        self.kafka.create_topics({self.topic(name): 4 for name in INPUTS})
+        self.kafka.create_topics({self.topic(name): 2 for name in ("outgoing-mail", "evaluation")})
+        self.kafka.create_topics({self.topic("dead-letter"): 1}, config=dict(dead_letter or {}))
+        file = self.folder / "rules.yaml"
+        file.write_text(yaml.safe_dump(rules, allow_unicode=True), encoding="utf-8")
+        self.run_command("db", "upgrade", env=self.environment)
+        self.run_command("rules", "apply", str(file), env=self.environment)
+
+    def feed(self, events: list[dict[str, Any]], encode: Encode) -> None:
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "linger.ms": 5})
+        for event in events:
+            topic = self.topic(generated.topic_of(event))
+            producer.produce(topic, encode(event), event["file_id"].encode())
+            producer.poll(0)
+        producer.flush(30)
+
+    def settled(self, count: int) -> list[Seen]:
+        """Wait until evaluations cover so many records."""
+
+        def enough(seen: Sequence[Seen]) -> bool:
+            return covered(seen) >= count
+
+        return read_until(self.kafka.bootstrap, self.topic("evaluation"), enough, at_most=PATIENCE)
+
+
+def covered(evaluations: Sequence[Seen]) -> int:
+    """Return how many input records the evaluations speak of."""
+    found = (fields("evaluation", record.value)["outcomes"] for record in evaluations)
+    return sum(sum(outcomes.values()) for outcomes in found)

@@ -1,0 +1,128 @@
+"""The main job on real Kafka: two workers, ten thousand events, exactly the oracle's mails."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from consumer.registry import Registry
+from schemas.published import text_of
+from tests.campaigns import generated
+from tests.campaigns.house import INPUTS, Encode, House
+from tests.campaigns.oracle import expected_mails
+from tests.campaigns.reading import Seen, fields, records
+
+EVENTS = 10_000
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def house(
+    kafka: Any, tmp_path: Path, run_command: Callable[..., Any], start_command: Callable[..., Any]
+) -> House:
+    return House(kafka, tmp_path, run_command, start_command, kafka.fresh_name("house"))
+
+
+def single_object(event: dict[str, Any]) -> bytes:
+    return generated.single_object(_schema(generated.topic_of(event)), event)
+
+
+def _schema(name: str) -> Any:
+    return json.loads(text_of(name))
+
+
+def test_two_workers_make_exactly_the_mails_that_brute_force_expects(house: House) -> None:
+    assert_exact(house, single_object, {}, b"\xc3\x01")
+
+
+@pytest.mark.registry
+def test_the_same_with_confluent_framing_through_a_registry(house: House, registry: Any) -> None:
+    ids = {
+        name: Registry(registry.url).register(f"{house.topic(name)}-value", name) for name in INPUTS
+    }
+
+    def encode(event: dict[str, Any]) -> bytes:
+        name = generated.topic_of(event)
+        return generated.confluent(_schema(name), ids[name], event)
+
+    assert_exact(house, encode, {"PUSH_SCHEMA_REGISTRY_URL": registry.url}, b"\x00")
+
+
+def assert_exact(house: House, encode: Encode, extra: dict[str, str], framing: bytes) -> None:
+    rules, events = generated.rules_file(seed=1), list(generated.events(EVENTS, seed=2))
+    house.prepare(rules)
+    expected = expected_mails(rules["tenants"], events)
+    assert len(expected) > EVENTS / 10  # else the test would show nothing
+
+    workers = [
+        house.start(
+            "run", env=house.environment | extra | {"PUSH_TRANSACTIONAL_ID": f"{house.prefix}-{n}"}
+        )
+        for n in (1, 2)
+    ]
+    house.feed(events, encode)
+    evaluations = house.settled(EVENTS)
+    for worker in workers:
+        assert worker.stop() == 0
+
+    mails = records(house.kafka.bootstrap, house.topic("outgoing-mail"))
+    assert_mails(mails, expected, framing)
+    assert_ranges(evaluations, EVENTS)
+    assert records(house.kafka.bootstrap, house.topic("dead-letter"), idle=1.0) == []
+
+
+def assert_mails(mails: list[Seen], expected: dict[str, Any], framing: bytes) -> None:
+    found = [fields("outgoing-mail", record.value) for record in mails]
+    assert all((record.value or b"").startswith(framing) for record in mails)
+    assert Counter(mail["mail_id"] for mail in found) == Counter(list(expected))
+    told = {
+        mail["mail_id"]: (mail["tenant_id"], mail["event_id"], mail["rule_id"], mail["recipient"])
+        for mail in found
+    }
+    assert told == expected
+    for record, mail in zip(mails, found, strict=True):
+        assert record.key == (mail["file_id"] or mail["event_id"]).encode()
+
+
+def assert_ranges(evaluations: list[Seen], count: int) -> None:
+    """Every offset lies in exactly one range, and the ranges' counts add up."""
+    offsets: Counter[tuple[str, int, int]] = Counter()
+    for record in evaluations:
+        told = fields("evaluation", record.value)
+        span = range(told["first_offset"], told["last_offset"] + 1)
+        assert len(span) == sum(told["outcomes"].values())
+        offsets.update((told["topic"], told["partition"], offset) for offset in span)
+    assert len(offsets) == count
+    assert set(offsets.values()) == {1}
+
+
+def test_changed_rules_are_felt_without_a_restart(house: House) -> None:
+    rules = generated.rules_file(seed=1)
+    event = next(
+        e for e in generated.events(100, seed=3) if e["tenant_id"] == "m-1" and "status" not in e
+    )
+    house.prepare(rules)
+    worker = house.start("run", env=house.environment)
+    house.feed([event], single_object)
+    house.settled(1)
+    before = len(records(house.kafka.bootstrap, house.topic("outgoing-mail"), idle=1.0))
+
+    tenant = next(t for t in rules["tenants"] if t["id"] == "m-1")
+    tenant["rules"] = [r for r in tenant["rules"] if r["id"] != "r-file"]
+    file = house.folder / "rules.yaml"
+    file.write_text(yaml.safe_dump(rules, allow_unicode=True), encoding="utf-8")
+    house.run_command("rules", "apply", str(file), env=house.environment)
+    time.sleep(1.0)  # the promise: felt within a second
+    house.feed([event], single_object)
+    house.settled(2)
+    after = len(records(house.kafka.bootstrap, house.topic("outgoing-mail"), idle=1.0))
+
+    assert worker.stop() == 0
+    assert before > 0
+    assert after == before
