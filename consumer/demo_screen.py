@@ -1,6 +1,7 @@
 """The demo's lines on a terminal, with colours; plain text where there is none (or NO_COLOR)."""
 
 from datetime import timedelta
+from io import TextIOWrapper
 from typing import TextIO
 
 from rich.console import Console
@@ -15,6 +16,8 @@ class Screen:
     """Writes one line at a time; nothing that is written is taken for markup."""
 
     def __init__(self, out: TextIO) -> None:
+        if isinstance(out, TextIOWrapper):  # a terminal of another encoding shows ? for our signs
+            out.reconfigure(errors="replace")
         self._console = Console(
             file=out, highlight=False, markup=False, emoji=False, soft_wrap=True
         )

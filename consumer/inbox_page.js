@@ -133,7 +133,7 @@ async function refresh() {
     if (arrived.length) drawList();
     drawRefusals(refusals);
     tell("live", `${mails.size} ${mails.size === 1 ? "mail" : "mails"}`);
-    if (!shown.mail && mails.size && !location.hash && innerWidth > 760) await show(Math.min(...mails.keys()));
+    if (!shown.mail && mails.size && !location.hash && innerWidth > 760) await show(Math.max(...mails.keys()));
   } catch {
     tell("gone", "the demo has ended");
   }

@@ -29,18 +29,18 @@ class KafkaStream:
 
     def __init__(
         self,
-        consumer: Consumer,
+        new_consumer: Callable[[], Consumer],
         topics: Sequence[str],
         new_producer: Callable[[], Producer],
         most: int,
         transactional_id: str,
     ) -> None:
-        """Take a consumer that is not subscribed yet; `most` is the largest batch."""
-        self._consumer = consumer
+        """Make no client yet; `most` is the largest batch."""
+        self._new_consumer = new_consumer
+        self._joined: Consumer | None = None
         self._topics = list(topics)
         self._new_producer = new_producer
         self._producer: Producer | None = None
-        self._subscribed = False
         self._most = most
         self._transactional_id = transactional_id
         self._gone: set[Place] = set()  # taken away during this collect
@@ -55,16 +55,19 @@ class KafkaStream:
                 self._producer = self._started_producer()
             if self._unsettled:
                 self._rewind()
-            self._subscribe()
             return self._poll()
 
-    def _subscribe(self) -> None:
-        if self._subscribed:
-            return
-        self._consumer.subscribe(
-            self._topics, on_assign=self._on_assign, on_revoke=self._on_gone, on_lost=self._on_gone
-        )
-        self._subscribed = True
+    @property
+    def _consumer(self) -> Consumer:
+        if self._joined is None:
+            self._joined = self._new_consumer()
+            self._joined.subscribe(
+                self._topics,
+                on_assign=self._on_assign,
+                on_revoke=self._on_gone,
+                on_lost=self._on_gone,
+            )
+        return self._joined
 
     def _poll(self) -> Batch:
         self._gone.clear()
@@ -179,8 +182,10 @@ class KafkaStream:
 
     def close(self) -> None:
         """Leave the group and abort what is open; see `EventStream`."""
+        if self._joined is None:
+            return
         try:
-            self._consumer.close()
+            self._joined.close()
         except (KafkaException, RuntimeError) as error:
             logger.warning("close_failed", extra={"error_type": type(error).__name__})
 

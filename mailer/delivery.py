@@ -112,7 +112,7 @@ def _log(claim: Claim, result: Result) -> None:
     if result.fate.state is State.SENT:
         logger.info("mail_sent", extra=fields)
     elif result.fate.state is State.FAILED:
-        may_have_arrived = claim.in_doubt_count > 0
+        may_have_arrived = claim.in_doubt_count > 0 or result.adds_doubt
         logger.error("mail_refused", extra=fields | {"may_have_arrived": may_have_arrived})
     elif result.fate is Fate.RELAY_TROUBLE:
         logger.warning("relay_trouble", extra=fields)
@@ -146,12 +146,12 @@ class Sender:
         try:
             while not stop.is_set():
                 beat()
-                self._wait(stop, self._step(idle), beat)
+                self._wait(stop, self.step(idle), beat)
             self._settle_owed()
         finally:
             self.delivery.relay.close()
 
-    def _step(self, idle: timedelta) -> timedelta:
+    def step(self, idle: timedelta) -> timedelta:
         """Do one step and return how long to wait before the next."""
         started = self.seconds()
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateNotFound, meta, nodes
-from jinja2.exceptions import TemplateAssertionError, TemplateError
+from jinja2.exceptions import TemplateAssertionError, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
@@ -162,6 +162,8 @@ def _refuse_unknown_words(tree: nodes.Template, known: Collection[str], name: st
 
 
 def _told(error: Exception) -> str:
-    line = f"line {error.lineno}: " if isinstance(error, TemplateAssertionError) else ""
-    detail = f"{line}{error}" if isinstance(error, TemplateError) else ""
-    return f"{type(error).__name__}: {detail}" if detail else type(error).__name__
+    """Return what is wrong in one line; a template is ours, so its error holds nobody's words."""
+    kind = type(error).__name__
+    if isinstance(error, TemplateSyntaxError):  # assertions are of that kind, too
+        return f"{kind}: line {error.lineno}: {error.message}"
+    return f"{kind}: {error.message}" if isinstance(error, TemplateError) else kind

@@ -5,6 +5,7 @@ the middle of a mail. Labels and advice are those of domain.md, section 3.
 """
 
 import re
+import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from enum import StrEnum
 from schemas.errors import InvalidSettings, InvalidValue
 from schemas.subjects import Subject, one_line
 from schemas.vocabulary import EventType, Language, PaymentStatus
+
+_LONGEST_PREVIEW = 100  # characters; more no client shows (email.md, section 9)
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
@@ -61,6 +64,7 @@ class StatusLabels:
     what_to_do: str
     tone: Tone
     call: str
+    preview: str  #: what a list of mails shows behind the subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,27 +174,29 @@ def _labels(language: Language, entries: Mapping[str, str]) -> Labels:
             for event_type in EventType
         },
         statuses={
-            status.value: StatusLabels(
-                label=entries[f"statuses.{status}.label"],
-                meaning=entries[f"statuses.{status}.meaning"],
-                warning=entries.get(f"statuses.{status}.warning", ""),
-                what_to_do=entries[f"statuses.{status}.what_to_do"],
-                tone=tone,
-                call=entries[f"calls.{call}"],
-            )
+            status.value: _status_labels(entries, f"statuses.{status}", tone, call)
             for status, (tone, call) in GRAVITY.items()
         },
-        unknown=StatusLabels(
-            label="",
-            meaning=entries["unknown_status.meaning"],
-            warning="",
-            what_to_do=entries["unknown_status.what_to_do"],
-            tone=Tone.UNCLEAR,
-            call=entries[f"calls.{Call.CHECK}"],
-        ),
+        unknown=_status_labels(entries, "unknown_status", Tone.UNCLEAR, Call.CHECK),
         facts=_under("facts", entries),
         texts=_under("texts", entries),
         answers=_under("answers", entries),
+    )
+
+
+def _status_labels(entries: Mapping[str, str], table: str, tone: Tone, call: Call) -> StatusLabels:
+    meaning, what_to_do = entries[f"{table}.meaning"], entries[f"{table}.what_to_do"]
+    warning = entries.get(f"{table}.warning", "")
+    return StatusLabels(
+        label=entries.get(f"{table}.label", ""),
+        meaning=meaning,
+        warning=warning,
+        what_to_do=what_to_do,
+        tone=tone,
+        call=entries[f"calls.{call}"],
+        preview=textwrap.shorten(
+            f"{meaning} {warning} {what_to_do}", _LONGEST_PREVIEW, placeholder=" …"
+        ),
     )
 
 

@@ -94,7 +94,7 @@ class MemoryLedger:
             state=fate.state,
             lease_until=None,
             attempts=mail.attempts + fate.is_attempt,
-            in_doubt_count=mail.in_doubt_count + (fate is Fate.IN_DOUBT),
+            in_doubt_count=mail.in_doubt_count + result.adds_doubt,
             fate=fate,
             reply_code=result.code,
             reply_text=result.text,

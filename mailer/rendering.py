@@ -18,7 +18,7 @@ from schemas.events import PaymentEvent
 from schemas.mails import OutgoingMail, mail_id
 from schemas.plans import Decision
 from schemas.rules import Recipient, WantedRule
-from schemas.vocabulary import Language, RuleId, TenantId
+from schemas.vocabulary import EventType, Language, RuleId, TenantId
 
 _HASH_SIGNS = 32  # hex digits: 128 bits
 
@@ -149,7 +149,8 @@ def _authors(
 ) -> dict[Language, Author]:
     templates = {name: text for name, text in files.items() if not name.endswith(".toml")}
     authors: dict[Language, Author] = {}
-    faults: list[str] = []
+    wanted = {f"{event_type}.{form}" for event_type in EventType for form in ("html", "txt")}
+    faults = [f"mail template {name}: missing" for name in sorted(wanted - templates.keys())]
     for language in Language:
         try:
             labels = read_labels(language, files.get(f"wording.{language}.toml", ""), platform)

@@ -83,6 +83,11 @@ class Result:
     why: str = ""  #: where there was no reply
 
     @property
+    def adds_doubt(self) -> bool:
+        """Say whether this attempt may have been one more copy, also where it was the last."""
+        return self.reply is not None and meaning(self.reply) is Fate.IN_DOUBT
+
+    @property
     def code(self) -> int | None:
         """Return the reply's code, if a reply came."""
         return self.reply.code if self.reply else None

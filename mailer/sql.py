@@ -235,7 +235,7 @@ class SqlLedger:
             "state": state,
             "lease_until": None,
             "attempts": _c.attempts + int(result.fate.is_attempt),
-            "in_doubt_count": _c.in_doubt_count + int(result.fate is Fate.IN_DOUBT),
+            "in_doubt_count": _c.in_doubt_count + int(result.adds_doubt),
             "fate": result.fate,
             "reply_code": result.code,
             "reply_text": result.text,

@@ -44,6 +44,10 @@ class RulesStore(Protocol):
         row that cannot be meant spoils its own rule and no other.
         """
 
+
+class RulesWriter(Protocol):
+    """Changes the rules of whole tenants; raises what `RulesStore` raises."""
+
     def compare(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
         """Return what `apply` would change, and change nothing."""
 

@@ -67,7 +67,7 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise InvalidSettings(["the database URL cannot be read as one"]) from None
+        raise InvalidSettings(["PUSH_DATABASE_URL: cannot be read as a database's URL"]) from None
     kind = parsed.drivername.partition("+")[0]
     if kind == "sqlite":
         return parsed.set(drivername="sqlite")
@@ -75,7 +75,7 @@ def _parse(url: str) -> URL:
         patience = {name: str(value) for name, value in POSTGRESQL_PATIENCE.items()}
         query = patience | dict(parsed.query)
         return parsed.set(drivername="postgresql+psycopg").set(query=query)
-    raise InvalidSettings(["a database URL begins with sqlite:/// or postgresql://"])
+    raise InvalidSettings(["PUSH_DATABASE_URL: must begin with sqlite:/// or postgresql://"])
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -15,7 +15,9 @@ from rules_store.files.nodes import Kind, Listing, Node, Scalar, Table
 
 LONGEST_TEXT = 200  #: characters of an id, a name or a description
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
-_PRIVATE = re.compile(r"@|[A-Za-z]{2}\s?\d{2}(?:\s?[A-Za-z0-9]){11}")  # an address, an IBAN
+#: What may be an address or an IBAN.
+_PRIVATE = re.compile(r"@|(?<![A-Za-z0-9])[A-Za-z]{2}\s?\d{2}(?:\s?[A-Za-z0-9]){11}")
+NOT_SHOWN = "(not shown)"
 _SHOWN = 40  # characters of a wrong word
 
 
@@ -122,7 +124,8 @@ class Field:
             return None
         if key.text in known:
             return key.text
-        place = self.under(key.text, key) if _PLAIN_KEY.fullmatch(key.text) else self
+        is_plain = _PLAIN_KEY.fullmatch(key.text) and not may_be_private(key.text)
+        place = self.under(key.text, key) if is_plain else self
         guess = close_to(key.text, known)
         missing.discard(guess or "")  # misspelt, not missing: one fault is enough
         Field(self.file, place.path, key, self.report).fault(
@@ -200,10 +203,15 @@ def _why_no_line(text: str) -> str | None:
     return None
 
 
+def may_be_private(text: str) -> bool:
+    """Say whether an address or an IBAN may stand in the text."""
+    return _PRIVATE.search(text) is not None
+
+
 def quoted(word: str) -> str:
     """Return a wrong word in quotes on one line, unless it may be an address or an IBAN."""
-    if _PRIVATE.search(word):
-        return "(not shown)"
+    if may_be_private(word):
+        return NOT_SHOWN
     cut = word if len(word) <= _SHOWN else word[:_SHOWN] + "…"
     return json.dumps(cut, ensure_ascii=not cut.isprintable())
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rules_store.addresses import split_addresses
-from rules_store.files.fields import Field, close_to, hint, quoted
+from rules_store.files.fields import NOT_SHOWN, Field, close_to, hint, may_be_private, quoted
 from rules_store.files.nodes import Scalar, Table
 from rules_store.files.tenant_fields import read_address, read_language
 from schemas.errors import InvalidValue
@@ -187,7 +187,7 @@ def _quoted_id(identity: str, known: Known) -> str:
     """Return an id in quotes, unless somebody's name stands in its place."""
     words = identity.split()
     is_name = len(words) > 1 or any(word.casefold() in known.names for word in words)
-    return "(not shown)" if is_name else quoted(identity)
+    return NOT_SHOWN if is_name else quoted(identity)
 
 
 def _listed(there: Collection[str]) -> str:
@@ -215,7 +215,8 @@ def _subject(field: Field | None, may_show: frozenset[SubjectFact] | None) -> st
     try:
         Subject.parse(text, frozenset(SubjectFact) if may_show is None else may_show)
     except InvalidValue as error:
-        field.fault(str(error))
+        what = str(error)
+        field.fault(f"unknown placeholder {NOT_SHOWN}" if may_be_private(what) else what)
     return text
 
 

@@ -1,7 +1,8 @@
 """A house for a campaign: topics, rules and settings of one run, under names of its own."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from confluent_kafka import Producer
 
 from tests.campaigns import generated
 from tests.campaigns.reading import Seen, fields, read_until
+from tests.real.push_services import PushProcess
 
 PATIENCE = 120.0  # seconds for workers to settle everything
 INPUTS = (generated.REJECTED, generated.UPDATED)
@@ -23,9 +25,8 @@ class House:
 
     kafka: Any
     folder: Path
-    run_command: Callable[..., Any]
-    start: Callable[..., Any]
     prefix: str
+    started: list[PushProcess] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -52,8 +53,23 @@ class House:
         self.kafka.create_topics({self.topic("dead-letter"): 1}, config=dict(dead_letter or {}))
         file = self.folder / "rules.yaml"
         file.write_text(yaml.safe_dump(rules, allow_unicode=True), encoding="utf-8")
-        self.run_command("db", "upgrade", env=self.environment)
-        self.run_command("rules", "apply", str(file), env=self.environment)
+        self.command("db", "upgrade")
+        self.command("rules", "apply", str(file))
+
+    def command(self, *arguments: str) -> str:
+        """Run a command to its end and return what it printed; it must succeed."""
+        process = PushProcess(*arguments, settings=self.environment, folder=self.folder / "command")
+        process.start()
+        assert process.wait(60) == 0, process.tail()
+        return process.output()
+
+    def start(self, daemon: str, **settings: str) -> PushProcess:
+        """Start a daemon, with settings beside those of the house."""
+        folder = self.folder / f"{daemon}-{len(self.started)}"
+        process = PushProcess(daemon, settings=self.environment | settings, folder=folder)
+        self.started.append(process)
+        process.start()
+        return process
 
     def feed(self, events: list[dict[str, Any]], encode: Encode) -> None:
         producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "linger.ms": 5})
@@ -76,3 +92,14 @@ def covered(evaluations: Sequence[Seen]) -> int:
     """Return how many input records the evaluations speak of."""
     found = (fields("evaluation", record.value)["outcomes"] for record in evaluations)
     return sum(sum(outcomes.values()) for outcomes in found)
+
+
+@contextmanager
+def house(kafka: Any, folder: Path) -> Iterator[House]:
+    """Give a house whose daemons are ended with the block."""
+    built = House(kafka, folder, kafka.fresh_name("house"))
+    try:
+        yield built
+    finally:
+        for process in built.started:
+            process.end()

@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from consumer.registry import Registry
 from schemas.published import text_of
 from tests.campaigns import generated
 from tests.campaigns.house import House, covered
+from tests.campaigns.house import house as build_house
 from tests.campaigns.reading import Seen, fields, records
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -25,10 +26,9 @@ JUST_BELOW = NOISE[: 1_000_000 - 200]  # the client's default message.max.bytes,
 
 
 @pytest.fixture
-def house(
-    kafka: Any, tmp_path: Path, run_command: Callable[..., Any], start_command: Callable[..., Any]
-) -> House:
-    return House(kafka, tmp_path, run_command, start_command, kafka.fresh_name("bad"))
+def house(kafka: Any, tmp_path: Path) -> Iterator[House]:
+    with build_house(kafka, tmp_path) as built:
+        yield built
 
 
 def an_event(number: int, **changes: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def letters(house: House) -> dict[int, Seen]:
 def test_bad_records_end_as_dead_letters_or_outcomes_and_the_next_is_mailed(house: House) -> None:
     dead, fine = list(DEAD.values()), list(NOT_DEAD.values())
     house.prepare(rules())
-    worker = house.start("run", env=house.environment)
+    worker = house.start("run")
 
     publish(house, [value for value, _ in (*dead, *fine)] + [GOOD])
     evaluations = house.settled(len(dead) + len(fine) + 1)
@@ -151,7 +151,7 @@ def test_bad_records_end_as_dead_letters_or_outcomes_and_the_next_is_mailed(hous
 
 def test_a_dead_letter_that_its_topic_refuses_is_written_without_its_value(house: House) -> None:
     house.prepare(rules(), dead_letter={"max.message.bytes": "100000"})
-    worker = house.start("run", env=house.environment)
+    worker = house.start("run")
 
     publish(house, [NOISE, b"small noise", GOOD])
     evaluations = house.settled(3)
@@ -169,8 +169,7 @@ def test_a_dead_letter_that_its_topic_refuses_is_written_without_its_value(house
 def test_unknown_schema_ids_are_dead_letters(house: House, registry: Any) -> None:
     number = Registry(registry.url).register(f"{house.topic(UPDATED)}-value", UPDATED)
     house.prepare(rules())
-    environment = house.environment | {"PUSH_SCHEMA_REGISTRY_URL": registry.url}
-    worker = house.start("run", env=environment)
+    worker = house.start("run", PUSH_SCHEMA_REGISTRY_URL=registry.url)
 
     publish(
         house,

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from consumer.registry import Registry
 from schemas.published import text_of
 from tests.campaigns import generated
 from tests.campaigns.house import INPUTS, Encode, House
+from tests.campaigns.house import house as build_house
 from tests.campaigns.oracle import expected_mails
 from tests.campaigns.reading import Seen, fields, records
 
@@ -23,10 +24,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def house(
-    kafka: Any, tmp_path: Path, run_command: Callable[..., Any], start_command: Callable[..., Any]
-) -> House:
-    return House(kafka, tmp_path, run_command, start_command, kafka.fresh_name("house"))
+def house(kafka: Any, tmp_path: Path) -> Iterator[House]:
+    with build_house(kafka, tmp_path) as built:
+        yield built
 
 
 def single_object(event: dict[str, Any]) -> bytes:
@@ -61,10 +61,7 @@ def assert_exact(house: House, encode: Encode, extra: dict[str, str], framing: b
     assert len(expected) > EVENTS / 10  # else the test would show nothing
 
     workers = [
-        house.start(
-            "run", env=house.environment | extra | {"PUSH_TRANSACTIONAL_ID": f"{house.prefix}-{n}"}
-        )
-        for n in (1, 2)
+        house.start("run", **extra, PUSH_TRANSACTIONAL_ID=f"{house.prefix}-{n}") for n in (1, 2)
     ]
     house.feed(events, encode)
     evaluations = house.settled(EVENTS)
@@ -108,7 +105,7 @@ def test_changed_rules_are_felt_without_a_restart(house: House) -> None:
         e for e in generated.events(100, seed=3) if e["tenant_id"] == "m-1" and "status" not in e
     )
     house.prepare(rules)
-    worker = house.start("run", env=house.environment)
+    worker = house.start("run")
     house.feed([event], single_object)
     house.settled(1)
     before = len(records(house.kafka.bootstrap, house.topic("outgoing-mail"), idle=1.0))
@@ -117,7 +114,7 @@ def test_changed_rules_are_felt_without_a_restart(house: House) -> None:
     tenant["rules"] = [r for r in tenant["rules"] if r["id"] != "r-file"]
     file = house.folder / "rules.yaml"
     file.write_text(yaml.safe_dump(rules, allow_unicode=True), encoding="utf-8")
-    house.run_command("rules", "apply", str(file), env=house.environment)
+    house.command("rules", "apply", str(file))
     time.sleep(1.0)  # the promise: felt within a second
     house.feed([event], single_object)
     house.settled(2)

@@ -349,6 +349,16 @@ def test_a_mail_in_doubt_is_counted_and_waits(ledger: Ledger) -> None:
     assert mail.data_started_at is None
 
 
+def test_a_mail_given_up_in_doubt_is_counted_too(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival()])
+    claim = claimed(ledger)
+    ledger.note_start(claim)
+
+    ledger.note(claim, replace(IN_DOUBT, fate=Fate.GIVEN_UP))
+
+    assert (standing(ledger).state, standing(ledger).in_doubt_count) == (State.FAILED, 1)
+
+
 def test_a_mail_refused_after_its_content_is_not_in_doubt(ledger: Ledger) -> None:
     ledger.take_in([an_arrival()])
     claim = claimed(ledger)

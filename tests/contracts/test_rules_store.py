@@ -1,16 +1,17 @@
-"""The sentences of `RulesStore`, on every adapter."""
+"""The sentences of `RulesStore` and `RulesWriter`, on every adapter."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from rules_store.changes import Change, ChangeKind, Thing
 from rules_store.memory import MemoryRulesStore
 from rules_store.migrating import upgrade
-from rules_store.ports import RulesStore
+from rules_store.ports import RulesStore, RulesWriter
 from rules_store.sql import SqlRulesStore, engine_for
 from schemas.bank_accounts import BankAccount
 from schemas.rules import (
@@ -40,10 +41,14 @@ from tests.builders import (
 )
 
 
+class Store(RulesStore, RulesWriter, Protocol):
+    """Both at once, as every adapter has it."""
+
+
 @pytest.fixture(
     params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 )
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RulesStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryRulesStore()
         return
@@ -57,13 +62,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RulesStore
     engine.dispose()
 
 
-def test_an_empty_store_has_no_tenants(store: RulesStore) -> None:
+def test_an_empty_store_has_no_tenants(store: Store) -> None:
     loaded = store.load()
 
     assert (loaded.rules.tenants, loaded.rejected) == ((), ())
 
 
-def test_every_field_comes_back_as_it_was_given(store: RulesStore) -> None:
+def test_every_field_comes_back_as_it_was_given(store: Store) -> None:
     users = [
         a_user(),
         a_user(user_id=UserId("u-2"), email=None, language=Language.EN, active=False),
@@ -107,7 +112,7 @@ def test_every_field_comes_back_as_it_was_given(store: RulesStore) -> None:
     assert store.load().rules.tenants == (wanted,)
 
 
-def test_tenants_and_rules_are_sorted_by_id(store: RulesStore) -> None:
+def test_tenants_and_rules_are_sorted_by_id(store: Store) -> None:
     rules = [a_rule(rule_id=RuleId(i), description=i) for i in ("r-b", "R-a", "r-ä", "r-1")]
     other = a_tenant_with(tenant=a_tenant(tenant_id=TenantId("M-9")))
 
@@ -118,7 +123,7 @@ def test_tenants_and_rules_are_sorted_by_id(store: RulesStore) -> None:
     assert [rule.rule_id for rule in second.rules] == ["R-a", "r-1", "r-b", "r-ä"]
 
 
-def test_a_change_forms_a_greater_generation(store: RulesStore) -> None:
+def test_a_change_forms_a_greater_generation(store: Store) -> None:
     store.apply([a_tenant_with(a_rule())])
     before = store.generation()
 
@@ -128,7 +133,7 @@ def test_a_change_forms_a_greater_generation(store: RulesStore) -> None:
     assert store.load().rules.generation == store.generation()
 
 
-def test_where_nothing_differs_the_generation_stays(store: RulesStore) -> None:
+def test_where_nothing_differs_the_generation_stays(store: Store) -> None:
     store.apply([a_tenant_with(a_rule(external_recipients=(an_external_recipient(),)))])
     before = store.generation()
 
@@ -138,7 +143,7 @@ def test_where_nothing_differs_the_generation_stays(store: RulesStore) -> None:
 
 
 def test_comparing_tells_what_applying_would_change_and_changes_nothing(
-    store: RulesStore,
+    store: Store,
 ) -> None:
     store.apply([a_tenant_with(a_rule())])
     before = store.load()
@@ -150,7 +155,7 @@ def test_comparing_tells_what_applying_would_change_and_changes_nothing(
     assert compared == store.apply(wanted)
 
 
-def test_what_is_not_given_is_deleted_and_other_tenants_stay(store: RulesStore) -> None:
+def test_what_is_not_given_is_deleted_and_other_tenants_stay(store: Store) -> None:
     other = a_tenant_with(
         a_rule(tenant_id=TenantId("m-2")), tenant=a_tenant(tenant_id=TenantId("m-2"))
     )
@@ -168,7 +173,7 @@ def test_what_is_not_given_is_deleted_and_other_tenants_stay(store: RulesStore) 
     assert store.load().rules.tenants == (emptied, other)
 
 
-def test_two_rules_can_exchange_their_descriptions(store: RulesStore) -> None:
+def test_two_rules_can_exchange_their_descriptions(store: Store) -> None:
     one = a_rule(rule_id=RuleId("r-1"), description="eins")
     two = a_rule(rule_id=RuleId("r-2"), description="zwei")
     store.apply([a_tenant_with(one, two)])
@@ -179,7 +184,7 @@ def test_two_rules_can_exchange_their_descriptions(store: RulesStore) -> None:
     assert store.load().rules.tenants == (exchanged,)
 
 
-def test_a_changed_rule_has_the_new_parts_only(store: RulesStore) -> None:
+def test_a_changed_rule_has_the_new_parts_only(store: Store) -> None:
     chosen = ChosenAccounts(frozenset({AccountId("acc-1"), AccountId("acc-2")}))
     trigger = OnStatusUpdated(frozenset({PaymentStatus.FIN_REJECTED}), chosen)
     before = a_rule(trigger=trigger, external_recipients=(an_external_recipient(),))
@@ -192,7 +197,7 @@ def test_a_changed_rule_has_the_new_parts_only(store: RulesStore) -> None:
     assert store.load().rules.tenants == (wanted,)
 
 
-def test_tenants_may_share_every_id(store: RulesStore) -> None:
+def test_tenants_may_share_every_id(store: Store) -> None:
     twins = tuple(
         a_tenant_with(a_rule(tenant_id=tenant_id), tenant=a_tenant(tenant_id=tenant_id))
         for tenant_id in (TenantId("m-1"), TenantId("m-2"))
@@ -203,7 +208,7 @@ def test_tenants_may_share_every_id(store: RulesStore) -> None:
     assert store.load().rules.tenants == twins
 
 
-def test_two_accounts_may_have_one_iban(store: RulesStore) -> None:
+def test_two_accounts_may_have_one_iban(store: Store) -> None:
     accounts = {
         account_id: a_bank_account(account_id=account_id)
         for account_id in (AccountId("acc-1"), AccountId("acc-2"))
@@ -214,7 +219,7 @@ def test_two_accounts_may_have_one_iban(store: RulesStore) -> None:
     assert store.load().rules.tenants[0].bank_accounts == accounts
 
 
-def test_a_deleted_rule_is_gone_and_the_others_stay(store: RulesStore) -> None:
+def test_a_deleted_rule_is_gone_and_the_others_stay(store: Store) -> None:
     kept = a_rule(rule_id=RuleId("r-kept"), description="bleibt")
     store.apply([a_tenant_with(a_rule(), kept)])
     before = store.generation()
@@ -226,7 +231,7 @@ def test_a_deleted_rule_is_gone_and_the_others_stay(store: RulesStore) -> None:
     assert store.generation() > before
 
 
-def test_deleting_what_is_not_there_changes_nothing(store: RulesStore) -> None:
+def test_deleting_what_is_not_there_changes_nothing(store: Store) -> None:
     store.apply([a_tenant_with(a_rule())])
     before = store.generation()
 

@@ -149,6 +149,17 @@ def test_upgrading_twice_keeps_what_is_there(engine: Engine, url: str) -> None:
     assert SqlRulesStore(engine).load() == before
 
 
+def test_two_may_upgrade_at_once(url: str) -> None:
+    both = [threading.Thread(target=upgrade, args=(url,)) for _ in range(2)]
+
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+
+    check(url)
+
+
 def test_the_newest_migration_is_the_one_the_program_asks_for() -> None:
     config = Config()
     config.set_main_option("script_location", "rules_store:migrations")

@@ -2,14 +2,11 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tests.real import found
 from tests.real.found import LeftOut
 from tests.real.waiting import free_port
-
-if TYPE_CHECKING:
-    from docker.models.containers import Container as Wrapped
 
 
 class Container:
@@ -54,7 +51,7 @@ class Container:
             return
         try:
             self._container.start()
-        except Exception as error:  # noqa: BLE001  (an engine can refuse in any way)
+        except Exception as error:  # an engine can refuse in any way
             self._container.stop()
             raise LeftOut(f"the Docker engine said {type(error).__name__}") from error
         self._begun = True
@@ -84,9 +81,9 @@ class Container:
 
     def tail(self) -> str:
         """Return its last words."""
-        return self._wrapped().logs(tail=30).decode(errors="replace") if self._begun else ""
+        return str(self._wrapped().logs(tail=30), errors="replace") if self._begun else ""
 
-    def _wrapped(self) -> "Wrapped":
+    def _wrapped(self) -> Any:
         return self._container.get_wrapped_container()
 
     def _status(self) -> str:

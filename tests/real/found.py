@@ -32,7 +32,7 @@ def maven() -> Path | None:
 
 
 def prometheus() -> Path | None:
-    """Return the server's binary: where `make system-packages` puts it, or the first on the path."""
+    """Return the server's binary: of `make system-packages`, or the first on the path."""
     return _program("prometheus", CACHE / "prometheus/usr/bin")
 
 

@@ -1,4 +1,4 @@
-"""What all real parts have in common: they run somewhere, and somebody tries the ways to have one."""
+"""What all real parts have in common: they run somewhere, by the first way that works."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar

@@ -27,6 +27,7 @@ class Process:
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within: float = 20.0  #: seconds, after which `stop` loses patience
+    belongings: Path | None = None  #: a folder that goes when the process does
 
     def __post_init__(self) -> None:
         self._running: subprocess.Popen[bytes] | None = None
@@ -105,11 +106,12 @@ class Process:
 
     def end(self) -> None:
         """Leave nothing of it, whatever state it is in."""
-        if self._running is None:
-            return
-        with suppress(TimeoutError):
-            self.stop()
-        self.kill()
+        if self._running is not None:
+            with suppress(TimeoutError):
+                self.stop()
+            self.kill()
+        if self.belongings is not None:
+            shutil.rmtree(self.belongings, ignore_errors=True)
 
     def output(self) -> str:
         """Return what it has written to standard output."""

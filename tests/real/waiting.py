@@ -8,7 +8,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def wait_until(holds: Callable[[], object], what: str, within: float = 30.0) -> None:
-    """Ask until the answer is true; raise `TimeoutError`, naming what was awaited, after seconds."""
+    """Ask until the answer is true; raise `TimeoutError`, saying for what, after seconds."""
     end = time.monotonic() + within
     while not holds():
         if time.monotonic() > end:

@@ -32,11 +32,23 @@ FROZEN = {
     ),
 }
 
-COMMON = (
-    "received_at file_type file_name origin transfer_type order_type message_id"
-    " payment_information_ids accounts number_of_transactions control_sum currency"
-    " requested_execution_date category_purpose errors"
-).split()
+COMMON = [
+    "received_at",
+    "file_type",
+    "file_name",
+    "origin",
+    "transfer_type",
+    "order_type",
+    "message_id",
+    "payment_information_ids",
+    "accounts",
+    "number_of_transactions",
+    "control_sum",
+    "currency",
+    "requested_execution_date",
+    "category_purpose",
+    "errors",
+]
 
 #: Fields in order: domain.md section 4 for the events.
 FIELDS = {
@@ -59,15 +71,43 @@ FIELDS = {
         "rejected_sum",
         "rejected_transactions",
     ],
-    "outgoing-mail": (
-        "mail_id event_id rule_id tenant_id file_id event_type audience language recipient subject"
-        " text html from_address from_name reply_to date message_id thread_root list_id"
-        " unsubscribe_url unsubscribe_mailto expires_at template_revision rules_generation fallback"
-    ).split(),
-    "evaluation": (
-        "topic partition first_offset last_offset rules_generation engine_version decided_at"
-        " outcomes"
-    ).split(),
+    "outgoing-mail": [
+        "mail_id",
+        "event_id",
+        "rule_id",
+        "tenant_id",
+        "file_id",
+        "event_type",
+        "audience",
+        "language",
+        "recipient",
+        "subject",
+        "text",
+        "html",
+        "from_address",
+        "from_name",
+        "reply_to",
+        "date",
+        "message_id",
+        "thread_root",
+        "list_id",
+        "unsubscribe_url",
+        "unsubscribe_mailto",
+        "expires_at",
+        "template_revision",
+        "rules_generation",
+        "fallback",
+    ],
+    "evaluation": [
+        "topic",
+        "partition",
+        "first_offset",
+        "last_offset",
+        "rules_generation",
+        "engine_version",
+        "decided_at",
+        "outcomes",
+    ],
 }
 
 NULLABLE = {

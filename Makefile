@@ -1,0 +1,82 @@
+# The only entry. Needs Python 3.11 or newer (with venv) and make; what is missing is said.
+.DEFAULT_GOAL := help
+.PHONY: help install install-demo demo run deliver format lint quick test check lock doctor \
+        system-packages fetch
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+FOUR := consumer mailer rules_store schemas
+# Without services: what `make test` runs beyond these needs a real part or builds the package.
+QUICK := not kafka and not registry and not postgresql and not prometheus and not package
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+           --no-emit-index-url --no-header --no-annotate $(UPGRADE)
+# What is installed with everything for tests is enough for the demo too.
+FOR_DEMO := $(or $(wildcard $(VENV)/installed-dev),$(VENV)/installed-base)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed-dev ## set up .venv with everything, tests and tools included
+
+install-demo: $(FOR_DEMO) ## set up .venv with what running needs
+
+demo: install-demo ## show it all: broker, rules, mails, an inbox in the browser; Ctrl-C ends it
+	@$(BIN)/push-services demo
+
+run: install-demo ## turn payment events into mails, by the PUSH_ variables that are set
+	@$(BIN)/push-services run
+
+deliver: install-demo ## hand mails to the mail server, by the PUSH_ variables that are set
+	@$(BIN)/push-services deliver
+
+format: install ## rewrite the code as ruff would have it
+	@$(BIN)/ruff check --fix --quiet $(FOUR) tests
+	@$(BIN)/ruff format $(FOUR) tests
+
+lint: install ## ruff, mypy, import-linter; rewrites nothing
+	$(BIN)/ruff check $(FOUR) tests
+	$(BIN)/ruff format --check $(FOUR) tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+quick: install ## the tests that need no service
+	$(BIN)/pytest -m "$(QUICK)"
+
+test: install fetch ## the whole suite; finds or starts the real parts, says in capitals what it could not
+	$(BIN)/pytest
+
+check: lint test ## what must be green before anything lands
+
+lock: install ## compile the locks from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+	$(COMPILE) pyproject.toml -o requirements/base.lock
+	$(COMPILE) pyproject.toml --group dev -c requirements/base.lock -o requirements/dev.lock
+	$(COMPILE) --group build -c requirements/dev.lock -o requirements/build.lock
+
+doctor: ## say what this machine has for running and testing, and what will be left out
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.real.doctor
+
+system-packages: ## get what the tests use of Debian: a JVM, Maven, Prometheus
+	@sh tests/real/system-packages.sh
+
+fetch: install ## get the jars of Apache Kafka and of the Schema Registry ahead of the tests
+	@$(BIN)/python -m tests.real.fetch
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' \
+	  || { echo "Python 3.11 or newer with its venv module is needed (Debian: apt-get install python3-venv)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# The stamps are made last: an installation that was cut off is done again.
+$(VENV)/installed-base: requirements/base.lock requirements/build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what push-services needs into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements/base.lock -r requirements/build.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-dev: requirements/dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing push-services, its tests and tools into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,133 @@
+"""The fixtures that hand tests the real parts, each started when the first test asks for it.
+
+Parts live as long as the session and are ended with it, also when it is interrupted. A test that a
+fixture hands a real part bears the part's marker, and the other way round.
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import pytest
+
+from tests.real import left_out
+from tests.real import smtp_sink as sink
+from tests.real.found import LeftOut
+from tests.real.kafka import Kafka, start_kafka
+from tests.real.parts import Part
+from tests.real.postgresql import PostgreSQL, start_postgresql
+from tests.real.prometheus import find_prometheus
+from tests.real.push_services import PushServices, spawned
+from tests.real.registry import Registry, start_registry
+
+PARTS = ("kafka", "registry", "postgresql", "prometheus")
+P = TypeVar("P", bound=Part)
+Started = list[Part]
+
+
+class Spawn(Protocol):
+    """Starts a command of `push-services` as a real process."""
+
+    def __call__(self, *arguments: str, settings: Mapping[str, str]) -> PushServices:
+        """Start it with these settings and no others, in a folder of its own."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say in the end what was left out, and end the parts when told to stop, as Ctrl-C does."""
+    config.pluginmanager.register(left_out)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the parts that its fixtures ask for: `make quick` goes without them."""
+    for item in items:
+        for part in PARTS:
+            if part in getattr(item, "fixturenames", ()):
+                item.add_marker(part)
+
+
+@pytest.fixture(autouse=True)
+def _real_parts(request: pytest.FixtureRequest, _started: Started) -> Iterator[None]:
+    """Have what the markers name, or skip; afterwards bring back what the test broke."""
+    for part in PARTS:
+        if request.node.get_closest_marker(part):
+            request.getfixturevalue(part)
+    yield
+    for running in _started:
+        running.heal()
+
+
+@pytest.fixture(scope="session")
+def _started() -> Started:
+    """All parts that are running."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def kafka(_started: Started) -> Iterator[Kafka]:
+    """A real broker: `.bootstrap`, `.create_topics`, `.fresh_name`, `.records`, and faults."""
+    with running(start_kafka, _started) as part:
+        yield part
+
+
+@pytest.fixture(scope="session")
+def registry(_started: Started) -> Iterator[Registry]:
+    """A real Schema Registry: `.url` is the base of its Confluent API."""
+    with running(start_registry, _started) as part:
+        yield part
+
+
+@pytest.fixture(scope="session")
+def postgresql(_started: Started) -> Iterator[PostgreSQL]:
+    """A real PostgreSQL: each `.url()` is a new empty database."""
+    with running(start_postgresql, _started) as part:
+        yield part
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    """Prometheus' binary, with promtool beside it; `tests.real.prometheus.scraping` runs it."""
+    try:
+        return find_prometheus()
+    except LeftOut as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[sink.SmtpSink]:
+    """An SMTP server inside the test that takes every mail; needs no service."""
+    with sink.smtp_sink() as running_sink:
+        yield running_sink
+
+
+@pytest.fixture
+def spawn(tmp_path: Path) -> Iterator[Spawn]:
+    """Start commands of `push-services` as real processes, ended with the test."""
+    spawned_here: list[PushServices] = []
+
+    def spawn_one(*arguments: str, settings: Mapping[str, str]) -> PushServices:
+        folder = tmp_path / f"push-services-{len(spawned_here)}"
+        spawned_here.append(spawned(*arguments, settings=settings, folder=folder))
+        return spawned_here[-1]
+
+    yield spawn_one
+    for each in spawned_here:
+        each.process.end()
+
+
+@contextmanager
+def running(start: Callable[[], P], started: Started) -> Iterator[P]:
+    """Start a part, or skip the test with the reason; end it after the block."""
+    try:
+        part = start()
+    except LeftOut as reason:
+        pytest.skip(str(reason))
+    started.append(part)
+    try:
+        yield part
+    finally:
+        started.remove(part)
+        part.end()

@@ -1,0 +1,316 @@
+"""Delivery ends, and loses nothing, whatever fails and wherever the process dies."""
+
+import itertools
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailer.delivery import Delivery, Sender
+from mailer.memory import MemoryLedger, MemoryRelay
+from mailer.migrating import upgrade
+from mailer.mime import mime_bytes
+from mailer.ports import Arrival, Claim, Ledger, Standing
+from mailer.replies import Phase, Reply
+from mailer.results import Result, State
+from mailer.sql import SqlLedger, ledger_engine
+from schemas.addresses import EmailAddress
+from schemas.errors import LedgerUnavailable
+from schemas.mails import OutgoingMail
+from schemas.vocabulary import MailId, TenantId
+from tests.builders import an_outgoing_mail
+
+Value = TypeVar("Value")
+
+NOTHING = timedelta(0)
+OWNERS = ("deliver-0", "deliver-1")
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class LedgerFault(Enum):
+    NONE = auto()
+    AWAY = auto()  #: nothing happens, and nobody says so
+    ANSWER_LOST = auto()  #: it happens, and nobody says so
+    KILLED_BEFORE = auto()
+    KILLED_AFTER = auto()
+
+
+class RelayFault(Enum):
+    NONE = auto()
+    KILLED_BEFORE = auto()
+    KILLED_AFTER_START = auto()
+    KILLED_AFTER_ARRIVAL = auto()
+    CLAIM_LOST_BEFORE_START = auto()
+    CLAIM_LOST_AFTER_START = auto()
+
+
+@dataclass
+class FaultyLedger:
+    """A ledger that fails as the list says, call by call, and then works."""
+
+    ledger: Ledger
+    faults: deque[LedgerFault]
+
+    def take_in(self, arrivals: Sequence[Arrival]) -> int:
+        return self._call(lambda: self.ledger.take_in(arrivals))
+
+    def claim(self, owner: str) -> Claim | None:
+        return self._call(lambda: self.ledger.claim(owner))
+
+    def note_start(self, claim: Claim) -> bool:
+        return self._call(lambda: self.ledger.note_start(claim))
+
+    def note(self, claim: Claim, result: Result) -> bool:
+        return self._call(lambda: self.ledger.note(claim, result))
+
+    def take_over(self, owner: str) -> int:
+        return self._call(lambda: self.ledger.take_over(owner))
+
+    def counts(self) -> Mapping[State, int]:
+        return self.ledger.counts()
+
+    def standing(self, tenant_id: TenantId, mail_id: MailId) -> Standing | None:
+        return self.ledger.standing(tenant_id, mail_id)
+
+    def _call(self, act: Callable[[], Value]) -> Value:
+        fault = self.faults.popleft() if self.faults else LedgerFault.NONE
+        if fault is LedgerFault.AWAY:
+            raise LedgerUnavailable
+        if fault is LedgerFault.KILLED_BEFORE:
+            raise Killed
+        answer = act()
+        if fault is LedgerFault.ANSWER_LOST:
+            raise LedgerUnavailable
+        if fault is LedgerFault.KILLED_AFTER:
+            raise Killed
+        return answer
+
+
+@dataclass
+class FaultyRelay:
+    """A relay at which the process dies or is overtaken as the list says, mail by mail."""
+
+    relay: MemoryRelay
+    ledger: Ledger
+    faults: deque[RelayFault]
+
+    def hand_over(
+        self,
+        sender: EmailAddress,
+        recipient: EmailAddress,
+        content: bytes,
+        starting: Callable[[], bool],
+    ) -> Reply | None:
+        fault = self.faults.popleft() if self.faults else RelayFault.NONE
+        if fault is RelayFault.KILLED_BEFORE:
+            raise Killed
+
+        def start() -> bool:
+            if fault is RelayFault.CLAIM_LOST_BEFORE_START:
+                self._overtake()
+            started = starting()
+            if fault is RelayFault.KILLED_AFTER_START:
+                raise Killed
+            if fault is RelayFault.CLAIM_LOST_AFTER_START:
+                self._overtake()
+            return started
+
+        reply = self.relay.hand_over(sender, recipient, content, start)
+        if fault is RelayFault.KILLED_AFTER_ARRIVAL:
+            raise Killed
+        return reply
+
+    def _overtake(self) -> None:
+        for owner in OWNERS:
+            self.ledger.take_over(owner)
+
+    def close(self) -> None:
+        self.relay.close()
+
+
+@dataclass
+class Clock:
+    at: datetime = datetime(2026, 11, 24, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def move_on(self) -> None:
+        self.at += timedelta(minutes=1)
+
+
+@dataclass
+class World:
+    """Processes that come and go over one ledger and one relay."""
+
+    ledger: Ledger
+    mails: Sequence[OutgoingMail]
+    replies: Sequence[Reply]
+    ledger_faults: Sequence[LedgerFault]
+    relay_faults: Sequence[RelayFault]
+    move_on: Callable[[], None]
+    relay: MemoryRelay = field(default_factory=MemoryRelay)
+
+    def run(self) -> None:
+        self.relay.answers.extend(self.replies)
+        self.ledger.take_in([arrival_of(mail, n) for n, mail in enumerate(self.mails)])
+        faulty = FaultyLedger(self.ledger, deque(self.ledger_faults))
+        relay = FaultyRelay(self.relay, self.ledger, deque(self.relay_faults))
+        lives = len(self.ledger_faults) + len(self.relay_faults) + 2
+        for owner, _ in zip(itertools.cycle(OWNERS), range(lives), strict=False):
+            with suppress(Killed):
+                self._live(faulty, relay, owner)
+            if self._is_over():
+                return
+
+    def _is_over(self) -> bool:
+        return not any(self.ledger.counts().values())
+
+    def _live(self, ledger: Ledger, relay: FaultyRelay, owner: str) -> None:
+        by_value = {value_of(mail): mail for mail in self.mails}
+        delivery = Delivery(
+            ledger=ledger,
+            relay=relay,
+            owner=owner,
+            read_mail=lambda value: by_value[value],
+            schedule=[NOTHING] * 4,
+        )
+        sender = Sender(
+            delivery=delivery,
+            counted=lambda _result, _seconds: None,
+            seconds=lambda: 0.0,
+            trouble_pauses=(NOTHING,),
+        )
+        stop = threading.Event()
+        beats = itertools.count()
+
+        def beat() -> None:
+            self.move_on()
+            if next(beats) > 60 or self._is_over():
+                stop.set()
+
+        sender.run(stop, idle=NOTHING, beat=beat)
+
+    def standing(self, mail: OutgoingMail) -> Standing:
+        standing = self.ledger.standing(mail.tenant_id, mail.mail_id)
+        assert standing is not None
+        return standing
+
+    @property
+    def copies(self) -> Counter[bytes]:
+        return Counter(taken.content for taken in self.relay.arrived)
+
+
+def value_of(mail: OutgoingMail) -> bytes:
+    return mail.mail_id.encode()
+
+
+def arrival_of(mail: OutgoingMail, offset: int) -> Arrival:
+    return Arrival(
+        tenant_id=mail.tenant_id,
+        mail_id=mail.mail_id,
+        event_id=mail.event_id,
+        rule_id=mail.rule_id,
+        expires_at=mail.expires_at,
+        topic="outgoing-mail",
+        partition=0,
+        offset=offset,
+        value=value_of(mail),
+    )
+
+
+replies = st.lists(
+    st.sampled_from(
+        [
+            Reply(250, "2.0.0", "2.0.0 ok", Phase.CONTENT),
+            Reply(451, "4.7.1", "4.7.1 later", Phase.RCPT),
+            Reply(451, None, "later", Phase.CONTENT),
+            Reply(421, "4.3.2", "4.3.2 bye", Phase.MAIL),
+            Reply(550, "5.1.1", "5.1.1 nobody", Phase.RCPT),
+            Reply(554, None, "no", Phase.CONTENT),
+            Reply.missing("connection refused", Phase.CONNECT),
+            Reply.missing("timed out", Phase.RCPT),
+            Reply.missing("timed out", Phase.CONTENT),
+        ]
+    ),
+    max_size=12,
+)
+ledger_faults = st.lists(st.sampled_from(LedgerFault), max_size=25)
+relay_faults = st.lists(st.sampled_from(RelayFault), max_size=8)
+mail_counts = st.integers(1, 4)
+
+
+def some_mails(count: int, tenant: str) -> list[OutgoingMail]:
+    return [
+        an_outgoing_mail(tenant_id=TenantId(tenant), mail_id=MailId(f"{tenant}-{number:032x}"))
+        for number in range(count)
+    ]
+
+
+def check(world: World) -> None:
+    """Say what holds in the end, for each mail."""
+    world.run()
+
+    copies = world.copies
+    assert set(copies) <= {mime_bytes(mail) for mail in world.mails}  # all alike, nothing else
+    for mail in world.mails:
+        mail_copies, standing = copies[mime_bytes(mail)], world.standing(mail)
+        assert standing.state.is_final
+        assert mail_copies <= standing.in_doubt_count + (standing.state is State.SENT)
+        assert mail_copies >= (standing.state is State.SENT)
+
+
+# Would catch: noting before handing over, not claiming first, a start that is not durable before
+# the content, a result forgotten when the ledger is away, writes without owner and claim number,
+# a take-over that forgets the doubt, a given-up mail that is still sent.
+@given(mail_counts, replies, ledger_faults, relay_faults)
+@settings(max_examples=300, deadline=None)
+def test_every_mail_ends_and_each_further_copy_was_in_doubt(
+    count: int,
+    said: list[Reply],
+    faults: list[LedgerFault],
+    deaths: list[RelayFault],
+) -> None:
+    clock = Clock()
+    mails = some_mails(count, "acme")
+    check(World(MemoryLedger(clock.now), mails, said, faults, deaths, clock.move_on))
+
+
+@pytest.fixture
+def sqlite_ledger(tmp_path: Path) -> Iterator[SqlLedger]:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    upgrade(url)
+    engine = ledger_engine(url)
+    yield SqlLedger(engine, lease=NOTHING)
+    engine.dispose()
+
+
+_tenants = itertools.count()
+
+
+# The same, where the ledger is SQL: each example is a tenant of its own.
+@given(mail_counts, replies, ledger_faults, relay_faults)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_every_mail_ends_in_sqlite_too(
+    sqlite_ledger: SqlLedger,
+    count: int,
+    said: list[Reply],
+    faults: list[LedgerFault],
+    deaths: list[RelayFault],
+) -> None:
+    mails = some_mails(count, f"t-{next(_tenants)}")
+    check(World(sqlite_ledger, mails, said, faults, deaths, lambda: None))

@@ -1,0 +1,329 @@
+"""A real Apache Kafka: in a container where an engine answers, otherwise on the local JVM.
+
+Both run one broker that is its own controller, with the same properties. It forgets a killed member
+within seconds and a killed self within 2 s; Kafka's own defaults would cost tests a minute.
+"""
+
+import base64
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported there, not exported
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from tests.real import found
+from tests.real.containers import Container
+from tests.real.found import LeftOut
+from tests.real.maven import COPY_DEPENDENCIES, kept
+from tests.real.parts import Runs, first_to_start, start_or_leave_out
+from tests.real.processes import Process
+from tests.real.waiting import LOOPBACK, free_port, listens, wait_until
+
+VERSION = "4.4.0"
+POM = Path(__file__).with_name("kafka-pom.xml")
+PATIENCE = 60.0  # seconds until a broker answers
+ROOM = 2 * 1024**3  # bytes that must be free on a memory file system before it is used
+
+PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "BROKER",
+    "num.partitions": "4",
+    "auto.create.topics.enable": "false",
+    "log.segment.bytes": "16777216",
+    "message.max.bytes": "2097152",
+    "num.network.threads": "2",
+    "num.io.threads": "2",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "6000",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.heartbeat.interval.ms": "1000",
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
+}
+LOGGING = """\
+status=error
+rootLogger.level=warn
+rootLogger.appenderRef.c.ref=C
+appender.c.type=Console
+appender.c.name=C
+appender.c.layout.type=PatternLayout
+appender.c.layout.pattern=%d %p %m%n
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """A running broker, its topics, and the faults that can be done to it."""
+
+    bootstrap: str
+    broker: Runs
+
+    def fresh_name(self, prefix: str) -> str:
+        """Return a name that no topic, group or transactional id has had."""
+        return f"{prefix}-{secrets.token_hex(4)}"
+
+    def create_topics(
+        self, partitions: Mapping[str, int], config: Mapping[str, str] | None = None
+    ) -> None:
+        """Create topics with so many partitions each, and wait until every partition is led."""
+        topics = [
+            NewTopic(topic, num_partitions=count, replication_factor=1, config=dict(config or {}))
+            for topic, count in partitions.items()
+        ]
+        admin = self._admin()  # must outlive its answers
+        for created in admin.create_topics(topics, operation_timeout=20).values():
+            created.result(30)
+        wait_until(lambda: self._led(partitions), f"leaders of {', '.join(partitions)}")
+
+    def set_topic_config(self, topic: str, **config: str) -> None:
+        """Change properties of a topic, dots written as underscores: `max_message_bytes="5"`."""
+        entries = [
+            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        admin = self._admin()  # must outlive its answers
+        for altered in admin.incremental_alter_configs([resource]).values():
+            altered.result(30)
+
+    def allow_records_of(self, topic: str, size: int) -> None:
+        """Let a topic take records of so many bytes."""
+        self.set_topic_config(topic, max_message_bytes=str(size))
+
+    def records(self, topic: str, *, isolation: str = "read_committed") -> list[Message]:
+        """Return what a reader sees in a topic from its beginning to its present end.
+
+        In order per partition; `read_committed` ends before the first open transaction.
+        """
+        reader = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": self.fresh_name("reader"),
+                "isolation.level": isolation,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "log_level": 0,
+            }
+        )
+        try:
+            places = self._places(topic)
+            reader.assign([TopicPartition(topic, place, 0) for place in places])
+            return list(_read_to_the_end(reader, topic, len(places)))
+        finally:
+            reader.close()
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """Return how far a group has come: offset by partition, where it has committed any."""
+        asking = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, "log_level": 0})
+        try:
+            places = [TopicPartition(topic, place) for place in self._places(topic)]
+            answer = asking.committed(places, timeout=30)
+            return {place.partition: place.offset for place in answer if place.offset >= 0}
+        finally:
+            asking.close()
+
+    def start(self) -> None:
+        """Start the broker, with what it kept, and wait until it answers (5 s after a kill)."""
+        self.broker.start()
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        """Shut the broker down in order."""
+        self.broker.stop()
+
+    def kill(self) -> None:
+        """End the broker without asking."""
+        self.broker.kill()
+
+    def pause(self) -> None:
+        """Let the broker stand still: connections stay open and nothing is answered."""
+        self.broker.pause()
+
+    def resume(self) -> None:
+        """Let the broker go on."""
+        self.broker.resume()
+
+    def heal(self) -> None:
+        """Bring the broker back if a test has left it stopped or paused."""
+        if self.broker.is_paused:
+            self.resume()
+        if not self.broker.is_running:
+            self.start()
+
+    def end(self) -> None:
+        """Leave nothing of the broker."""
+        self.broker.end()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the broker lists its topics."""
+        host, _, port = self.bootstrap.rpartition(":")
+
+        def answers() -> bool:
+            if not self.broker.is_running:
+                raise TimeoutError("the broker has ended")
+            return listens(int(port), host) and self._answers()
+
+        wait_until(answers, "the broker answers", PATIENCE)
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._admin().list_topics(timeout=2).brokers)
+        except KafkaException:
+            return False
+
+    def _led(self, partitions: Mapping[str, int]) -> bool:
+        topics = self._admin().list_topics(timeout=10).topics
+        return all(
+            topic in topics
+            and len(topics[topic].partitions) == count
+            and all(place.leader >= 0 for place in topics[topic].partitions.values())
+            for topic, count in partitions.items()
+        )
+
+    def _places(self, topic: str) -> Sequence[int]:
+        return sorted(self._admin().list_topics(topic, timeout=10).topics[topic].partitions)
+
+
+def start_kafka() -> Kafka:
+    """Start a broker, in a container or on the local JVM; raise `LeftOut` if neither can be had."""
+    return first_to_start([_in_a_container, _on_the_jvm])
+
+
+def _in_a_container() -> Kafka:
+    port = free_port()
+    host = found.docker_engine() or LOOPBACK
+    properties = PROPERTIES | {
+        "controller.quorum.voters": "1@localhost:9093",
+        "listeners": "BROKER://:9092,CONTROLLER://:9093",
+        "advertised.listeners": f"BROKER://{host}:{port}",
+    }
+    environment = {
+        f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in properties.items()
+    }
+    container = Container(f"apache/kafka:{VERSION}", 9092, environment, published=port)
+    kafka = Kafka(f"{host}:{port}", container)
+    start_or_leave_out(container, kafka.start)
+    return kafka
+
+
+def jars() -> Path:
+    """Return the folder of a broker's jars; raise `LeftOut` if they cannot be had."""
+    return kept(f"kafka/{VERSION}", [COPY_DEPENDENCIES, "-f", str(POM), "-DincludeScope=runtime"])
+
+
+def _on_the_jvm() -> Kafka:
+    libraries = jars()
+    folder = Path(tempfile.mkdtemp(prefix="push-kafka-", dir=memory_file_system()))
+    port = free_port()
+    broker = _jvm_broker(libraries, folder, server_properties(folder, port, free_port()))
+    kafka = Kafka(f"{LOOPBACK}:{port}", broker)
+    start_or_leave_out(broker, kafka.start)
+    return kafka
+
+
+def server_properties(folder: Path, port: int, controller: int) -> dict[str, str]:
+    """Return the properties of a broker on the local JVM."""
+    return PROPERTIES | {
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+        "listeners": f"BROKER://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": f"BROKER://{LOOPBACK}:{port}",
+        "log.dirs": str(folder / "logs"),
+    }
+
+
+def memory_file_system() -> str | None:
+    """Return the memory file system if it has room for a broker's logs; None: the usual place."""
+    place = Path("/dev/shm")
+    if not os.access(place, os.W_OK):
+        return None
+    return str(place) if shutil.disk_usage(place).free >= ROOM else None
+
+
+def _jvm_broker(libraries: Path, folder: Path, properties: Mapping[str, str]) -> Process:
+    """Return a broker, formatted and not yet started, that owns its folder."""
+    (folder / "run").mkdir()
+    (folder / "log4j2.properties").write_text(LOGGING)
+    lines = [f"{name}={value}\n" for name, value in properties.items()]
+    (folder / "server.properties").write_text("".join(lines))
+    environment = os.environ | {"CLASSPATH": f"{libraries}/*"}
+    try:
+        _format(folder, environment)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return Process(
+        command=[*_jvm(folder), "kafka.Kafka", folder / "server.properties"],
+        folder=folder / "run",
+        environment=environment,
+        belongings=folder,
+    )
+
+
+def _format(folder: Path, environment: Mapping[str, str]) -> None:
+    cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    tool = [*_jvm(folder), "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
+    formatted = subprocess.run(
+        [*map(str, tool), "-c", str(folder / "server.properties")],
+        env=environment,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    if formatted.returncode:
+        last = formatted.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise LeftOut(f"Apache Kafka's logs could not be formatted: {' '.join(last)}")
+
+
+def _jvm(folder: Path) -> list[str | Path]:
+    java = found.java()
+    return [
+        java or "java",
+        "-Xms128m",
+        "-Xmx384m",
+        "-XX:ActiveProcessorCount=2",
+        f"-Dlog4j2.configurationFile=file:{folder / 'log4j2.properties'}",
+    ]
+
+
+def _read_to_the_end(reader: Consumer, topic: str, partitions: int) -> Iterator[Message]:
+    end = time.monotonic() + PATIENCE
+    finished: set[int | None] = set()
+    while len(finished) < partitions:
+        if time.monotonic() > end:
+            raise TimeoutError(f"did not come to the end of {topic}")
+        message = reader.poll(0.2)
+        if message is None:
+            continue
+        if message.error():  # the end of a partition; all else shows as never coming to it
+            finished.add(message.partition())
+        else:
+            yield message

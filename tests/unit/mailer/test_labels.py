@@ -1,0 +1,118 @@
+import pytest
+
+from mailer.labels import GRAVITY, PLACEHOLDER, Call, Tone, read_labels
+from mailer.rendering import template_files
+from schemas.errors import InvalidSettings
+from schemas.vocabulary import STATUS_PRESETS, Language, PaymentStatus
+
+FILES = template_files()
+GERMAN = FILES["wording.de.toml"]
+
+
+def faults(document: str) -> tuple[str, ...]:
+    with pytest.raises(InvalidSettings) as caught:
+        read_labels(Language.DE, document, "konfipay")
+    return caught.value.faults
+
+
+def test_every_status_has_a_tone_and_a_call() -> None:
+    assert set(GRAVITY) == set(PaymentStatus)
+    assert {tone for tone, _ in GRAVITY.values()} == set(Tone)
+    assert {call for _, call in GRAVITY.values()} == set(Call)
+
+
+def test_what_counts_as_not_executed_looks_so() -> None:
+    tones = {GRAVITY[status][0] for status in STATUS_PRESETS["not_executed"]}
+
+    assert tones == {Tone.NEGATIVE, Tone.UNCLEAR}
+
+
+@pytest.mark.parametrize("language", Language)
+def test_the_platform_is_called_what_the_operator_calls_it(language: Language) -> None:
+    labels = read_labels(language, FILES[f"wording.{language}.toml"], "Zahl\u202eWerk\n")
+
+    assert labels.status("KON_REJECTED").label.endswith(("Zahl Werk", "Zahl Werk abgelehnt"))
+    assert "Zahl Werk" in labels.texts["credentials"]
+
+
+def test_german_and_english_say_the_same_things() -> None:
+    german, english = (
+        read_labels(language, FILES[f"wording.{language}.toml"], "konfipay")
+        for language in Language
+    )
+
+    assert german.texts.keys() == english.texts.keys()
+    assert german.facts.keys() == english.facts.keys()
+    assert [PLACEHOLDER.findall(text) for text in german.texts.values()] == [
+        PLACEHOLDER.findall(text) for text in english.texts.values()
+    ]
+    assert {code for code, said in german.statuses.items() if said.warning} == {
+        code for code, said in english.statuses.items() if said.warning
+    }
+
+
+def test_a_status_nobody_knows_is_explained_as_such() -> None:
+    labels = read_labels(Language.DE, GERMAN, "konfipay")
+
+    said = labels.status("KON_NEW")
+
+    assert said.label == ""
+    assert said.tone is Tone.UNCLEAR
+    assert "nicht erläutern" in said.meaning
+
+
+@pytest.mark.parametrize(
+    ("entry", "instead", "fault"),
+    [
+        pytest.param(
+            'label = "Storniert"', "", "statuses.FIN_VEU_CANCELED.label: missing", id="missing"
+        ),
+        pytest.param(
+            'label = "Storniert"',
+            'label = ""',
+            "statuses.FIN_VEU_CANCELED.label: is no text, or empty",
+            id="empty",
+        ),
+        pytest.param(
+            'label = "Storniert"',
+            "label = 7",
+            "statuses.FIN_VEU_CANCELED.label: is no text, or empty",
+            id="a number",
+        ),
+        pytest.param(
+            "[statuses.FIN_CONFIRMED]",
+            '[statuses.FIN_NEW]\nlabel = "Neu"\n[statuses.FIN_CONFIRMED]',
+            "statuses.FIN_NEW.label: no such entry",
+            id="unknown status",
+        ),
+        pytest.param(
+            'label = "Storniert"',
+            'label = "Storniert %(rule)s"',
+            "statuses.FIN_VEU_CANCELED.label: only %(platform)s can be filled in here",
+            id="placeholder",
+        ),
+        pytest.param(
+            'subject = "{{ event }} – {{ tenant }}"',
+            'subject = "{{ amount }}"',
+            'events.payment-file-rejected.subject: placeholder "amount" needs "amount" in '
+            "subject_may_show",
+            id="subject",
+        ),
+    ],
+)
+def test_wording_that_cannot_be_meant_stops_the_start(entry: str, instead: str, fault: str) -> None:
+    assert GERMAN.count(entry) == 1
+
+    assert faults(GERMAN.replace(entry, instead)) == (f"wording.de.toml: {fault}",)
+
+
+def test_a_file_that_is_no_toml_stops_the_start() -> None:
+    (fault,) = faults("[statuses")
+
+    assert fault.startswith("wording.de.toml: ")
+
+
+def test_an_empty_file_lacks_everything_and_says_so_at_once() -> None:
+    lacking = faults("")
+
+    assert len(lacking) == 2 * 2 + 11 * 3 + 2 + 5 + 3 + 2
