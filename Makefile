@@ -44,7 +44,7 @@ lint: install ## ruff, mypy, import-linter; rewrites nothing
 quick: install ## the tests that need no service
 	$(BIN)/pytest -m "$(QUICK)"
 
-test: install fetch ## the whole suite; finds or starts the real parts, says in capitals what it could not
+test: install fetch ## the whole suite; finds or starts the real parts, says what it left out
 	$(BIN)/pytest
 
 check: lint test ## what must be green before anything lands
@@ -60,7 +60,7 @@ doctor: ## say what this machine has for running and testing, and what will be l
 system-packages: ## get what the tests use of Debian: a JVM, Maven, Prometheus
 	@sh tests/real/system-packages.sh
 
-fetch: install ## get the jars of Apache Kafka and of the Schema Registry ahead of the tests
+fetch: install ## get Apache Kafka and the Schema Registry from Maven ahead of the tests
 	@$(BIN)/python -m tests.real.fetch
 
 $(BIN)/python:

@@ -133,9 +133,9 @@ class Ledger(Protocol):
         """Note what came of a claim; the claim is then over.
 
         A final state deletes the bytes. A mail that waits is due after the result's pause; in
-        doubt is counted, also where the mail is then given up. An attempt that was none leaves the mail's place in the order as it was.
-        False: the claim was no longer ours, and nothing changed. Noting the same twice is noting
-        it once.
+        doubt is counted, also where the mail is then given up. An attempt that was none leaves
+        the mail's place in the order as it was. False: the claim was no longer ours, and nothing
+        changed. Noting the same twice is noting it once.
         """
 
     def take_over(self, owner: str) -> int:

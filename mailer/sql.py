@@ -22,6 +22,7 @@ from sqlalchemy import (
     Engine,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     String,
@@ -32,12 +33,15 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal,
     make_url,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.types import TypeDecorator
 
 from mailer.ports import LEASE, Arrival, Claim, Standing
@@ -165,7 +169,7 @@ def ledger_errors() -> Iterator[None]:
         state = getattr(error.orig, "sqlstate", None) or ""
         kind = f"{type(error.orig).__name__} {state}".strip()
         raise LedgerUnavailable(f"the delivery ledger gave no answer: {kind}") from None
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (NoConnectionFree, sqlite3.Error) as error:
         kind = type(error).__name__
         raise LedgerUnavailable(f"the delivery ledger gave no answer: {kind}") from None
 
@@ -303,7 +307,8 @@ class SqlLedger:
         if self.engine.dialect.name == "sqlite":
             later = f"{pause.total_seconds():+.3f} seconds"
             return func.strftime(_TEXT_OF_NOW, "now", later, type_=Instant())
-        return func.statement_timestamp(type_=Instant()) + pause
+        now = func.statement_timestamp(type_=DateTime(timezone=True))
+        return type_coerce(now + literal(pause, Interval()), Instant())
 
 
 def _insert_if_absent(engine: Engine) -> sqlite.Insert | postgresql.Insert:

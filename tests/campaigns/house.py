@@ -1,8 +1,7 @@
 """A house for a campaign: topics, rules and settings of one run, under names of its own."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ from confluent_kafka import Producer
 
 from tests.campaigns import generated
 from tests.campaigns.reading import Seen, fields, read_until
-from tests.real.push_services import PushProcess
+from tests.conftest import Spawn
+from tests.real.kafka import Kafka
+from tests.real.processes import Process
 
 PATIENCE = 120.0  # seconds for workers to settle everything
 INPUTS = (generated.REJECTED, generated.UPDATED)
@@ -23,10 +24,10 @@ Encode = Callable[[dict[str, Any]], bytes]
 class House:
     """Topics, rules and settings of one run."""
 
-    kafka: Any
+    kafka: Kafka
     folder: Path
+    spawn: Spawn
     prefix: str
-    started: list[PushProcess] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,18 +59,13 @@ class House:
 
     def command(self, *arguments: str) -> str:
         """Run a command to its end and return what it printed; it must succeed."""
-        process = PushProcess(*arguments, settings=self.environment, folder=self.folder / "command")
-        process.start()
+        process = self.spawn(*arguments, settings=self.environment).process
         assert process.wait(60) == 0, process.tail()
         return process.output()
 
-    def start(self, daemon: str, **settings: str) -> PushProcess:
-        """Start a daemon, with settings beside those of the house."""
-        folder = self.folder / f"{daemon}-{len(self.started)}"
-        process = PushProcess(daemon, settings=self.environment | settings, folder=folder)
-        self.started.append(process)
-        process.start()
-        return process
+    def start(self, daemon: str, **settings: str) -> Process:
+        """Start a daemon, with settings beside those of the house; it ends with the test."""
+        return self.spawn(daemon, settings=self.environment | settings).process
 
     def feed(self, events: list[dict[str, Any]], encode: Encode) -> None:
         producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "linger.ms": 5})
@@ -92,14 +88,3 @@ def covered(evaluations: Sequence[Seen]) -> int:
     """Return how many input records the evaluations speak of."""
     found = (fields("evaluation", record.value)["outcomes"] for record in evaluations)
     return sum(sum(outcomes.values()) for outcomes in found)
-
-
-@contextmanager
-def house(kafka: Any, folder: Path) -> Iterator[House]:
-    """Give a house whose daemons are ended with the block."""
-    built = House(kafka, folder, kafka.fresh_name("house"))
-    try:
-        yield built
-    finally:
-        for process in built.started:
-            process.end()

@@ -3,19 +3,20 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
-from consumer.registry import Registry
+from consumer.registry import Registry as RegistryClient
 from schemas.published import text_of
 from tests.campaigns import generated
 from tests.campaigns.house import House, covered
-from tests.campaigns.house import house as build_house
 from tests.campaigns.reading import Seen, fields, records
+from tests.conftest import Spawn
+from tests.real.kafka import Kafka
+from tests.real.registry import Registry
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -26,9 +27,8 @@ JUST_BELOW = NOISE[: 1_000_000 - 200]  # the client's default message.max.bytes,
 
 
 @pytest.fixture
-def house(kafka: Any, tmp_path: Path) -> Iterator[House]:
-    with build_house(kafka, tmp_path) as built:
-        yield built
+def house(kafka: Kafka, tmp_path: Path, spawn: Spawn) -> House:
+    return House(kafka, tmp_path, spawn, kafka.fresh_name("house"))
 
 
 def an_event(number: int, **changes: Any) -> dict[str, Any]:
@@ -166,8 +166,8 @@ def test_a_dead_letter_that_its_topic_refuses_is_written_without_its_value(house
 
 
 @pytest.mark.registry
-def test_unknown_schema_ids_are_dead_letters(house: House, registry: Any) -> None:
-    number = Registry(registry.url).register(f"{house.topic(UPDATED)}-value", UPDATED)
+def test_unknown_schema_ids_are_dead_letters(house: House, registry: Registry) -> None:
+    number = RegistryClient(registry.url).register(f"{house.topic(UPDATED)}-value", UPDATED)
     house.prepare(rules())
     worker = house.start("run", PUSH_SCHEMA_REGISTRY_URL=registry.url)
 

@@ -1,20 +1,19 @@
 """From events to mailboxes on real Kafka: both daemons, a mail server, nothing lost or doubled."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
 from tests.campaigns import generated
 from tests.campaigns.house import House
-from tests.campaigns.house import house as build_house
 from tests.campaigns.oracle import expected_mails
 from tests.campaigns.reading import records
 from tests.campaigns.test_events_to_mails import single_object
-from tests.real.smtp_sink import SmtpSink, smtp_sink
+from tests.conftest import Spawn
+from tests.real.kafka import Kafka
+from tests.real.smtp_sink import SmtpSink
 from tests.real.waiting import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -23,71 +22,66 @@ EVENTS = 300
 
 
 @pytest.fixture
-def house(kafka: Any, tmp_path: Path) -> Iterator[House]:
-    with build_house(kafka, tmp_path) as built:
-        yield built
+def house(kafka: Kafka, tmp_path: Path, spawn: Spawn) -> House:
+    return House(kafka, tmp_path, spawn, kafka.fresh_name("house"))
 
 
-@pytest.fixture
-def sink() -> Iterator[SmtpSink]:
-    with smtp_sink() as running:
-        yield running
-
-
-def relay(sink: SmtpSink) -> dict[str, str]:
+def relay(smtp_sink: SmtpSink) -> dict[str, str]:
     return {
-        "PUSH_SMTP_HOST": sink.host,
-        "PUSH_SMTP_PORT": str(sink.port),
+        "PUSH_SMTP_HOST": smtp_sink.host,
+        "PUSH_SMTP_PORT": str(smtp_sink.port),
         "PUSH_SMTP_TLS": "none",
     }
 
 
-def arrived(sink: SmtpSink) -> Counter[str]:
+def arrived(smtp_sink: SmtpSink) -> Counter[str]:
     """Count the mails by mail id and recipient."""
     return Counter(
         f"{str(mail.message['Message-ID']).strip('<>').partition('@')[0]} {mail.recipients[0]}"
-        for mail in sink.mails
+        for mail in smtp_sink.mails
     )
 
 
-def test_every_mail_arrives_once_though_its_event_came_twice(house: House, sink: SmtpSink) -> None:
+def test_every_mail_arrives_once_though_its_event_came_twice(
+    house: House, smtp_sink: SmtpSink
+) -> None:
     rules, events = generated.rules_file(seed=4), list(generated.events(EVENTS, seed=5))
     expected = expected_mails(rules["tenants"], events)
     house.prepare(rules)
-    daemons = [house.start("run"), house.start("deliver", **relay(sink))]
+    daemons = [house.start("run"), house.start("deliver", **relay(smtp_sink))]
 
     house.feed([*events, *events[:50]], single_object)
     house.settled(EVENTS + 50)
-    sink.wait_for(len(expected), within=90)
+    smtp_sink.wait_for(len(expected), within=90)
     for daemon in daemons:
         assert daemon.stop() == 0
 
-    assert arrived(sink) == Counter(f"{name} {told[3]}" for name, told in expected.items())
+    assert arrived(smtp_sink) == Counter(f"{name} {told[3]}" for name, told in expected.items())
     published = records(house.kafka.bootstrap, house.topic("outgoing-mail"), idle=1.0)
     assert len(published) > len(expected)  # the repeated events' mails, which the ledger refused
 
 
-def test_a_killed_delivery_daemon_loses_nothing(house: House, sink: SmtpSink) -> None:
+def test_a_killed_delivery_daemon_loses_nothing(house: House, smtp_sink: SmtpSink) -> None:
     rules, events = generated.rules_file(seed=4), list(generated.events(EVENTS, seed=6))
     expected = expected_mails(rules["tenants"], events)
     house.prepare(rules)
     house.start("run")
-    killed = house.start("deliver", **relay(sink))
+    killed = house.start("deliver", **relay(smtp_sink))
     house.feed(events, single_object)
-    sink.wait_for(20, within=60)
+    smtp_sink.wait_for(20, within=60)
 
     killed.kill()
-    house.start("deliver", **relay(sink))
+    house.start("deliver", **relay(smtp_sink))
     wanted = {f"{name} {told[3]}" for name, told in expected.items()}
-    wait_until(lambda: set(arrived(sink)) == wanted, "every mail", within=90)
+    wait_until(lambda: set(arrived(smtp_sink)) == wanted, "every mail", within=90)
 
-    copies = Counter(arrived(sink).values())
+    copies = Counter(arrived(smtp_sink).values())
     assert set(copies) <= {1, 2}
     assert copies[2] <= 1  # the one in hand when the process was killed
 
 
 def test_a_record_that_is_no_mail_becomes_a_dead_letter_and_the_next_is_delivered(
-    house: House, sink: SmtpSink
+    house: House, smtp_sink: SmtpSink
 ) -> None:
     house.prepare(generated.rules_file(seed=4))
     producer = Producer({"bootstrap.servers": house.kafka.bootstrap})
@@ -95,13 +89,13 @@ def test_a_record_that_is_no_mail_becomes_a_dead_letter_and_the_next_is_delivere
         producer.produce(house.topic("outgoing-mail"), b"junk", b"key", partition=partition)
     producer.flush(10)
     house.start("run")
-    house.start("deliver", **relay(sink))
+    house.start("deliver", **relay(smtp_sink))
 
     event = next(
         e for e in generated.events(99, seed=3) if e["tenant_id"] == "m-1" and "status" not in e
     )
     house.feed([event], single_object)
-    sink.wait_for(1, within=60)
+    smtp_sink.wait_for(1, within=60)
 
     letters = records(house.kafka.bootstrap, house.topic("dead-letter"), idle=2.0)
     assert [(letter.key, letter.value) for letter in letters] == [(b"key", b"junk")] * 2

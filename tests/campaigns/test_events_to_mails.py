@@ -3,20 +3,21 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from consumer.registry import Registry
+from consumer.registry import Registry as RegistryClient
 from schemas.published import text_of
 from tests.campaigns import generated
 from tests.campaigns.house import INPUTS, Encode, House
-from tests.campaigns.house import house as build_house
 from tests.campaigns.oracle import expected_mails
 from tests.campaigns.reading import Seen, fields, records
+from tests.conftest import Spawn
+from tests.real.kafka import Kafka
+from tests.real.registry import Registry
 
 EVENTS = 10_000
 
@@ -24,9 +25,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def house(kafka: Any, tmp_path: Path) -> Iterator[House]:
-    with build_house(kafka, tmp_path) as built:
-        yield built
+def house(kafka: Kafka, tmp_path: Path, spawn: Spawn) -> House:
+    return House(kafka, tmp_path, spawn, kafka.fresh_name("house"))
 
 
 def single_object(event: dict[str, Any]) -> bytes:
@@ -42,9 +42,12 @@ def test_two_workers_make_exactly_the_mails_that_brute_force_expects(house: Hous
 
 
 @pytest.mark.registry
-def test_the_same_with_confluent_framing_through_a_registry(house: House, registry: Any) -> None:
+def test_the_same_with_confluent_framing_through_a_registry(
+    house: House, registry: Registry
+) -> None:
     ids = {
-        name: Registry(registry.url).register(f"{house.topic(name)}-value", name) for name in INPUTS
+        name: RegistryClient(registry.url).register(f"{house.topic(name)}-value", name)
+        for name in INPUTS
     }
 
     def encode(event: dict[str, Any]) -> bytes:

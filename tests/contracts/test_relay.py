@@ -32,8 +32,8 @@ _MOMENTS = {
 class Stage(Protocol):
     """A relay under test, and the other side of it."""
 
-    relay: Relay
-
+    @property
+    def relay(self) -> Relay: ...
     @property
     def arrived(self) -> Sequence[tuple[str, str, bytes]]: ...
     @property
@@ -57,7 +57,6 @@ class InMemory:
 class OverSmtp:
     relay: SmtpRelay
     fake: SmtpFake
-    clock: list[float] = field(default_factory=lambda: [0.0])
 
     @property
     def arrived(self) -> list[tuple[str, str, bytes]]:
@@ -100,6 +99,18 @@ def stage_with(request: pytest.FixtureRequest) -> Iterator[StageWith]:
 
 def hand_over(stage: Stage, starting: Callable[[], bool] = lambda: True) -> Reply | None:
     return stage.relay.hand_over(PUSH, ANNA, CONTENT, starting)
+
+
+@dataclass
+class Starting:
+    """Says yes, and remembers how many mails had arrived when it was asked."""
+
+    stage: Stage
+    arrived_before: list[int] = field(default_factory=list)
+
+    def __call__(self) -> bool:
+        self.arrived_before.append(len(self.stage.arrived))
+        return True
 
 
 def refused_at(phase: Phase) -> Reply:
@@ -162,20 +173,20 @@ def test_starting_is_not_called_before_the_server_is_ready(
     stage_with: StageWith, phase: Phase
 ) -> None:
     stage = stage_with(refused_at(phase))
-    started: list[bool] = []
+    starting = Starting(stage)
 
-    hand_over(stage, lambda: started.append(True) is None)
+    hand_over(stage, starting)
 
-    assert started == []
+    assert starting.arrived_before == []
 
 
 def test_starting_is_called_before_anything_arrives(stage_with: StageWith) -> None:
     stage = stage_with()
-    arrived: list[int] = []
+    starting = Starting(stage)
 
-    hand_over(stage, lambda: arrived.append(len(stage.arrived)) is None)
+    hand_over(stage, starting)
 
-    assert arrived == [0]
+    assert starting.arrived_before == [0]
 
 
 def test_where_starting_says_no_nothing_goes_out(stage_with: StageWith) -> None:

@@ -33,6 +33,7 @@ Value = TypeVar("Value")
 
 NOTHING = timedelta(0)
 OWNERS = ("deliver-0", "deliver-1")
+LOST = Reply.missing("timed out", Phase.CONTENT)
 
 
 class Killed(BaseException):
@@ -52,6 +53,7 @@ class RelayFault(Enum):
     KILLED_BEFORE = auto()
     KILLED_AFTER_START = auto()
     KILLED_AFTER_ARRIVAL = auto()
+    LOST_BEFORE_ARRIVAL = auto()
     CLAIM_LOST_BEFORE_START = auto()
     CLAIM_LOST_AFTER_START = auto()
 
@@ -127,6 +129,8 @@ class FaultyRelay:
                 self._overtake()
             return started
 
+        if fault is RelayFault.LOST_BEFORE_ARRIVAL:
+            return LOST if start() else None
         reply = self.relay.hand_over(sender, recipient, content, start)
         if fault is RelayFault.KILLED_AFTER_ARRIVAL:
             raise Killed
@@ -135,6 +139,7 @@ class FaultyRelay:
     def _overtake(self) -> None:
         for owner in OWNERS:
             self.ledger.take_over(owner)
+        self.ledger.claim("deliver-2")
 
     def close(self) -> None:
         self.relay.close()
@@ -185,7 +190,7 @@ class World:
             relay=relay,
             owner=owner,
             read_mail=lambda value: by_value[value],
-            schedule=[NOTHING] * 4,
+            schedule=[NOTHING] * 2,
         )
         sender = Sender(
             delivery=delivery,
@@ -207,6 +212,16 @@ class World:
         standing = self.ledger.standing(mail.tenant_id, mail.mail_id)
         assert standing is not None
         return standing
+
+    @property
+    def reasons_for_doubt(self) -> int:
+        """Count what may leave a mail in doubt; a ledger that was away is no reason."""
+        killed = (LedgerFault.KILLED_BEFORE, LedgerFault.KILLED_AFTER)
+        return (
+            sum(fault in killed for fault in self.ledger_faults)
+            + sum(fault is not RelayFault.NONE for fault in self.relay_faults)
+            + sum(reply == LOST for reply in self.replies)
+        )
 
     @property
     def copies(self) -> Counter[bytes]:
@@ -242,7 +257,7 @@ replies = st.lists(
             Reply(554, None, "no", Phase.CONTENT),
             Reply.missing("connection refused", Phase.CONNECT),
             Reply.missing("timed out", Phase.RCPT),
-            Reply.missing("timed out", Phase.CONTENT),
+            LOST,
         ]
     ),
     max_size=12,
@@ -270,6 +285,8 @@ def check(world: World) -> None:
         assert standing.state.is_final
         assert mail_copies <= standing.in_doubt_count + (standing.state is State.SENT)
         assert mail_copies >= (standing.state is State.SENT)
+    doubts = sum(world.standing(mail).in_doubt_count for mail in world.mails)
+    assert doubts <= world.reasons_for_doubt
 
 
 # Would catch: noting before handing over, not claiming first, a start that is not durable before

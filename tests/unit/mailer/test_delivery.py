@@ -47,7 +47,7 @@ class Office:
         self.delivery = self.a_delivery()
 
     def a_delivery(self, **changes: Any) -> Delivery:
-        parts = {
+        parts: dict[str, Any] = {
             "ledger": self.ledger,
             "relay": self.relay,
             "owner": "deliver-0",

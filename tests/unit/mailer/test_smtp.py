@@ -29,9 +29,14 @@ class Watch:
 
 @contextmanager
 def relay_to(fake: SmtpFake, **changes: Any) -> Iterator[SmtpRelay]:
-    server = {"host": "127.0.0.1", "port": fake.port, "tls": Tls.NONE, "hello_name": "test"}
+    server: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": fake.port,
+        "tls": Tls.NONE,
+        "hello_name": "test",
+    }
     server |= {name: changes.pop(name) for name in list(changes) if name in _OF_THE_SERVER}
-    parts = {"seconds": Watch(), "context": trusting_context()} | changes
+    parts: dict[str, Any] = {"seconds": Watch(), "context": trusting_context()} | changes
     relay = SmtpRelay(server=MailServer(**server), **parts)
     try:
         yield relay
@@ -276,6 +281,7 @@ def test_a_server_that_spoke_unasked_is_not_trusted() -> None:
 
 def _until_readable(relay: SmtpRelay) -> None:
     assert relay._client is not None
+    assert relay._client.sock is not None
     select.select([relay._client.sock], [], [], 10)
 
 
@@ -305,10 +311,13 @@ def test_breaking_off_ends_a_wait_for_the_final_reply() -> None:
     with smtp_fake({Moment.CONTENT: [Deed.HANG]}) as fake, relay_to(fake) as relay:
         started = threading.Event()
         replies: list[Reply | None] = []
+
+        def starting() -> bool:
+            started.set()
+            return True
+
         thread = threading.Thread(
-            target=lambda: replies.append(
-                relay.hand_over(PUSH, ANNA, CONTENT, lambda: started.set() is None)
-            )
+            target=lambda: replies.append(relay.hand_over(PUSH, ANNA, CONTENT, starting))
         )
         thread.start()
         started.wait(10)
