@@ -71,12 +71,12 @@ $(BIN)/python:
 # The stamps are made last: an installation that was cut off is done again.
 $(VENV)/installed-base: requirements/base.lock requirements/build.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what push-services needs into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements/base.lock -r requirements/build.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements/base.lock -r requirements/build.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.lock pyproject.toml | $(BIN)/python
 	@echo "Installing push-services, its tests and tools into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

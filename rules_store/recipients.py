@@ -7,11 +7,16 @@ from schemas.errors import InvalidValue
 from schemas.rules import ExternalRecipient, Recipient, Rule, Tenant, User
 from schemas.vocabulary import Audience, Language, LeftOut, UserId
 
-Resolved = tuple[str, Recipient | LeftOut]  # who, as a log may name them; what becomes of them
+Resolved = Recipient | LeftOut  # what becomes of somebody who is named in a rule
+
+
+def resolve_users(users: Mapping[UserId, User]) -> Mapping[UserId, Resolved]:
+    """Return what becomes of each user of a tenant, once for all its rules (R20, R22)."""
+    return {user_id: _resolve_user(user) for user_id, user in users.items()}
 
 
 def recipients_of(
-    rule: Rule, tenant: Tenant, users: Mapping[UserId, User]
+    rule: Rule, tenant: Tenant, users: Mapping[UserId, Resolved]
 ) -> tuple[tuple[Recipient, ...], tuple[tuple[str, LeftOut], ...]]:
     """Return a rule's recipients, one per address identity, and whoever is left out.
 
@@ -28,17 +33,18 @@ def recipients_of(
     return tuple(recipients.values()), tuple(left_out)
 
 
-def _resolve(rule: Rule, tenant: Tenant, users: Mapping[UserId, User]) -> Iterator[Resolved]:
+def _resolve(
+    rule: Rule, tenant: Tenant, users: Mapping[UserId, Resolved]
+) -> Iterator[tuple[str, Resolved]]:
+    # who, as a log may name them, and what becomes of them
     for user_id in rule.internal_recipients:
-        yield user_id, _resolve_user(users.get(user_id))
+        yield user_id, users.get(user_id, LeftOut.DELETED)
     for at, external in enumerate(rule.external_recipients, start=1):
         for text in split_addresses(external.address) or ("",):
             yield f"external {at}", _resolve_external(text, external, tenant)
 
 
-def _resolve_user(user: User | None) -> Recipient | LeftOut:
-    if user is None:
-        return LeftOut.DELETED
+def _resolve_user(user: User) -> Resolved:
     if not user.active:
         return LeftOut.INACTIVE
     if not user.email or not user.email.strip():
@@ -46,11 +52,11 @@ def _resolve_user(user: User | None) -> Recipient | LeftOut:
     return _recipient(user.email, Audience.INTERNAL, user.language or Language.DE)
 
 
-def _resolve_external(text: str, stored: ExternalRecipient, tenant: Tenant) -> Recipient | LeftOut:
+def _resolve_external(text: str, stored: ExternalRecipient, tenant: Tenant) -> Resolved:
     return _recipient(text, Audience.EXTERNAL, stored.language or tenant.language)
 
 
-def _recipient(text: str, audience: Audience, language: Language) -> Recipient | LeftOut:
+def _recipient(text: str, audience: Audience, language: Language) -> Resolved:
     try:
         return Recipient(parse_address(text), audience, language)
     except InvalidValue:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rules_store.matching import is_known, is_unchanged
 from rules_store.ports import RejectedRule
-from rules_store.recipients import recipients_of
+from rules_store.recipients import Resolved, recipients_of, resolve_users
 from rules_store.zones import is_zone
 from schemas.events import Routing
 from schemas.rules import (
@@ -23,7 +23,6 @@ from schemas.rules import (
     RulesAt,
     Tenant,
     TenantRules,
-    User,
     WantedRule,
 )
 from schemas.vocabulary import (
@@ -111,7 +110,7 @@ _NOTHING = TenantEntry(0, (), ())
 def compile_tenant(tenant_rules: TenantRules, rules: Iterable[Rule]) -> TenantEntry:
     """Compile a tenant's rules; a time zone nobody knows is the default one (R25)."""
     tenant = _with_known_zone(tenant_rules.tenant)
-    users = tenant_rules.users
+    users = resolve_users(tenant_rules.users)
     on_update: list[OnUpdate] = []
     on_rejected: list[WantedRule] = []
     for rule in sorted(rules, key=lambda rule: rule.rule_id):
@@ -133,7 +132,7 @@ def _mask(ticked: Iterable[PaymentStatus]) -> int:
     return sum(_BITS.get(status, 0) for status in frozenset(ticked))
 
 
-def _wanted(rule: Rule, tenant: Tenant, users: Mapping[UserId, User]) -> WantedRule:
+def _wanted(rule: Rule, tenant: Tenant, users: Mapping[UserId, Resolved]) -> WantedRule:
     recipients, left_out = recipients_of(rule, tenant, users)
     return WantedRule(tenant=tenant, rule=rule, recipients=recipients, left_out=left_out)
 

@@ -4,7 +4,6 @@ import itertools
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -107,6 +106,7 @@ class FaultyRelay:
     relay: MemoryRelay
     ledger: Ledger
     faults: deque[RelayFault]
+    reasons_for_doubt: int = 0
 
     def hand_over(
         self,
@@ -130,13 +130,16 @@ class FaultyRelay:
             return started
 
         if fault is RelayFault.LOST_BEFORE_ARRIVAL:
+            self.reasons_for_doubt += 1
             return LOST if start() else None
         reply = self.relay.hand_over(sender, recipient, content, start)
         if fault is RelayFault.KILLED_AFTER_ARRIVAL:
             raise Killed
+        self.reasons_for_doubt += reply == LOST
         return reply
 
     def _overtake(self) -> None:
+        self.reasons_for_doubt += 1
         for owner in OWNERS:
             self.ledger.take_over(owner)
         self.ledger.claim("deliver-2")
@@ -167,6 +170,7 @@ class World:
     relay_faults: Sequence[RelayFault]
     move_on: Callable[[], None]
     relay: MemoryRelay = field(default_factory=MemoryRelay)
+    reasons_for_doubt: int = 0  #: what happened; a ledger that was away is none
 
     def run(self) -> None:
         self.relay.answers.extend(self.replies)
@@ -175,10 +179,13 @@ class World:
         relay = FaultyRelay(self.relay, self.ledger, deque(self.relay_faults))
         lives = len(self.ledger_faults) + len(self.relay_faults) + 2
         for owner, _ in zip(itertools.cycle(OWNERS), range(lives), strict=False):
-            with suppress(Killed):
+            try:
                 self._live(faulty, relay, owner)
+            except Killed:
+                self.reasons_for_doubt += 1
             if self._is_over():
-                return
+                break
+        self.reasons_for_doubt += relay.reasons_for_doubt
 
     def _is_over(self) -> bool:
         return not any(self.ledger.counts().values())
@@ -212,16 +219,6 @@ class World:
         standing = self.ledger.standing(mail.tenant_id, mail.mail_id)
         assert standing is not None
         return standing
-
-    @property
-    def reasons_for_doubt(self) -> int:
-        """Count what may leave a mail in doubt; a ledger that was away is no reason."""
-        killed = (LedgerFault.KILLED_BEFORE, LedgerFault.KILLED_AFTER)
-        return (
-            sum(fault in killed for fault in self.ledger_faults)
-            + sum(fault is not RelayFault.NONE for fault in self.relay_faults)
-            + sum(reply == LOST for reply in self.replies)
-        )
 
     @property
     def copies(self) -> Counter[bytes]:
@@ -262,8 +259,11 @@ replies = st.lists(
     ),
     max_size=12,
 )
-ledger_faults = st.lists(st.sampled_from(LedgerFault), max_size=25)
-relay_faults = st.lists(st.sampled_from(RelayFault), max_size=8)
+# Mostly well, so that a fault also meets a mail that is far on its way.
+ledger_faults = st.lists(
+    st.sampled_from([*[LedgerFault.NONE] * 10, *LedgerFault]), min_size=4, max_size=25
+)
+relay_faults = st.lists(st.sampled_from([*[RelayFault.NONE] * 5, *RelayFault]), max_size=8)
 mail_counts = st.integers(1, 4)
 
 
@@ -289,9 +289,9 @@ def check(world: World) -> None:
     assert doubts <= world.reasons_for_doubt
 
 
-# Would catch: noting before handing over, not claiming first, a start that is not durable before
-# the content, a result forgotten when the ledger is away, writes without owner and claim number,
-# a take-over that forgets the doubt, a given-up mail that is still sent.
+# Each of these, planted, made it fail: handing over what is claimed already, a start that is not
+# noted before the content, a lost answer taken for a yes or a no, doubt forgotten by a take-over or
+# by giving up, a result dropped while the ledger is away, other bytes at another attempt.
 @given(mail_counts, replies, ledger_faults, relay_faults)
 @settings(max_examples=300, deadline=None)
 def test_every_mail_ends_and_each_further_copy_was_in_doubt(

@@ -81,7 +81,7 @@ def tenant_rules_of(tenant_id: TenantId) -> st.SearchStrategy[TenantRules]:
 
 some_rules = st.tuples(*map(tenant_rules_of, TENANTS[:2])).map(lambda found: rules_at(*found))
 
-routings = st.builds(
+updates_and_rejections = st.builds(
     Routing,
     event_type=st.sampled_from([*EventType, EventType.PAYMENT_STATUS_UPDATED]),
     event_id=st.just(EventId("edff93a5-8932-4d1e-b0d0-32e37b6464f8")),
@@ -90,6 +90,12 @@ routings = st.builds(
     previous_status=st.none() | st.sampled_from([*map(str, STATUSES), "FIN_NEW"]),
     account_ids=st.lists(st.sampled_from(ACCOUNTS), max_size=3).map(tuple),
 )
+
+
+unchanged = updates_and_rejections.map(
+    lambda routing: routing._replace(previous_status=routing.status)
+)
+routings = updates_and_rejections | updates_and_rejections | unchanged
 
 
 def all_rules(found: RulesAt) -> list[Rule]:

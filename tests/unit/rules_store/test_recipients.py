@@ -1,6 +1,6 @@
 import pytest
 
-from rules_store.recipients import recipients_of
+from rules_store.recipients import recipients_of, resolve_users
 from schemas.addresses import EmailAddress
 from schemas.rules import Recipient, Rule, User
 from schemas.vocabulary import Audience, Language, LeftOut, UserId
@@ -14,7 +14,7 @@ def resolved(
 ) -> tuple[list[tuple[str, str, str]], tuple[tuple[str, LeftOut], ...]]:
     """Return recipients as (address, audience, language), and who is left out."""
     by_id = {user.user_id: user for user in users}
-    found, left_out = recipients_of(rule, a_tenant(language=language), by_id)
+    found, left_out = recipients_of(rule, a_tenant(language=language), resolve_users(by_id))
     return [(one.address.text, one.audience, one.language) for one in found], left_out
 
 
