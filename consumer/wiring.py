@@ -53,6 +53,7 @@ LOOP_LIMIT = 120.0
 #: Seconds a mail in hand may take by the timeouts of SMTP (email.md, section 4), and some more.
 SENDER_LIMIT = 1_800.0
 ASK_AGAIN = 2.0  # seconds between two questions while something is away
+LAST_MAIL = 8.0  # seconds that the mail in hand may still take after a stop request
 IDLE = timedelta(seconds=0.5)  # between two looks into a ledger where nothing is due
 
 
@@ -346,10 +347,11 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
             now=_utc_now,
             count=metrics.taken_in,
         )
+        relay = _relay(settings)
         sender = Sender(
             delivery=Delivery(
                 ledger=ledger,
-                relay=_relay(settings),
+                relay=relay,
                 owner=settings.transactional_id + SUFFIX,
                 read_mail=codec.decode_mail,
             ),
@@ -360,10 +362,28 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
         together(
             stop,
             life.loop(stream, intake, metrics.postponed).run,
-            partial(sender.run, stop, idle=IDLE, beat=sending.tick),
+            partial(_send, sender, relay, stop, sending.tick),
             partial(counted.keep_counting, stop),
         )
     logger.info("stopped")
+
+
+def _send(
+    sender: Sender, relay: SmtpRelay, stop: threading.Event, beat: Callable[[], None]
+) -> None:
+    """Send until stopped; a mail in hand that takes too long then is broken off, in doubt."""
+    finished = threading.Event()
+
+    def break_off_late() -> None:
+        stop.wait()
+        if not finished.wait(LAST_MAIL):
+            relay.break_off()
+
+    threading.Thread(target=break_off_late, name="break-off", daemon=True).start()
+    try:
+        sender.run(stop, idle=IDLE, beat=beat)
+    finally:
+        finished.set()
 
 
 def _relay(settings: Settings) -> SmtpRelay:

@@ -28,6 +28,7 @@ class House:
     folder: Path
     spawn: Spawn
     prefix: str
+    database_url: str = ""  #: a SQLite file where none is given
 
     @property
     def environment(self) -> dict[str, str]:
@@ -38,7 +39,7 @@ class House:
         return {
             "PUSH_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
             "PUSH_GROUP_ID": self.prefix,
-            "PUSH_DATABASE_URL": f"sqlite:///{self.folder / 'rules.db'}",
+            "PUSH_DATABASE_URL": self.database_url or f"sqlite:///{self.folder / 'rules.db'}",
             "PUSH_MAIL_FROM": "Push <push@mail.push.example>",
             "PUSH_HTTP_PORT": "0",
             **topics,
