@@ -30,7 +30,7 @@ class TakenMail:
         return message
 
 
-@dataclass(slots=True)
+@dataclass  # no slots: aiosmtpd inspects it, which fails in Python 3.11.2 (gh-102069)
 class SmtpSink:
     """A running server and the mails that it took, in order; it speaks no TLS."""
 
