@@ -94,7 +94,7 @@ def demo(
     """
     settings_or_exit()
     with fatal_errors():
-        from consumer.demo import run_demo
+        from consumer.demo.running import run_demo
 
         raise typer.Exit(run_demo(once=once, http_port=port, out=sys.stdout))
 

@@ -12,11 +12,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from consumer.demo import run_demo
+from consumer.demo.running import run_demo
 
 FAST = """
 import sys
-from consumer.demo import run_demo
+from consumer.demo.running import run_demo
 sys.exit(run_demo(once=False, http_port=0, out=sys.stdout, speed=40))
 """
 CALL = "from consumer.cli import main; main()"

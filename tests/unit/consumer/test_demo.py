@@ -8,11 +8,11 @@ from io import StringIO
 
 import pytest
 
-from consumer.demo_events import Scene, encore, scenes
-from consumer.demo_score import Score
-from consumer.demo_screen import Screen
-from consumer.demo_telling import Told, Tone, tell
-from consumer.inbox_mailbox import Mailbox
+from consumer.demo.events import Scene, encore, scenes
+from consumer.demo.score import Score
+from consumer.demo.screen import Screen
+from consumer.demo.telling import Told, Tone, tell
+from consumer.inbox.mailbox import Mailbox
 from consumer.planning import Planner
 from consumer.registry import PublishedSchemas
 from rules_store.files.reading import RulesFile, read_rules_files
@@ -157,9 +157,9 @@ def test_each_further_event_is_a_new_one() -> None:
 
 
 def test_the_demos_rules_use_every_field_of_the_form() -> None:
-    content = (resources.files("consumer") / "demo_rules.yaml").read_bytes()
+    content = (resources.files("consumer.demo") / "rules.yaml").read_bytes()
 
-    filed = read_rules_files([RulesFile("demo_rules.yaml", content)])
+    filed = read_rules_files([RulesFile("rules.yaml", content)])
 
     rules = [rule for tenant in filed.tenants for rule in tenant.rules]
     assert filed.notes == ()

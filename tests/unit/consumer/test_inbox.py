@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.inbox import Inbox
-from consumer.inbox_mailbox import MOST_KEPT, Mailbox
-from consumer.inbox_page import answer, as_document
-from consumer.inbox_reading import read_content
-from consumer.loopback import listen
+from consumer.inbox.loopback import listen
+from consumer.inbox.mailbox import MOST_KEPT, Mailbox
+from consumer.inbox.page import answer, as_document
+from consumer.inbox.reading import read_content
+from consumer.inbox.sink import Inbox
 
 HOSTILE = (
     '<script>alert(1)</script><base target="_self"><a href="https://portal.example">Portal</a>'

@@ -34,7 +34,7 @@ from schemas.vocabulary import (
     UserId,
 )
 
-DEMO = Path(__file__).parents[4] / "consumer" / "demo_rules.yaml"
+DEMO = Path(__file__).parents[4] / "consumer" / "demo" / "rules.yaml"
 
 # The example of the form, as its documentation shows it.
 EXAMPLE = """\

@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from consumer import wiring
-from consumer.demo_broker import PROPERTIES, DemoBroker
-from consumer.demo_events import Scene
-from consumer.demo_telling import Told, tell
+from consumer.demo.broker import PROPERTIES, DemoBroker
+from consumer.demo.events import Scene
+from consumer.demo.telling import Told, tell
 from consumer.evaluating import whole_milliseconds
-from consumer.inbox import Inbox
+from consumer.inbox.sink import Inbox
 from consumer.logs import JsonLines
 from consumer.planning import Planner
 from consumer.process import together
@@ -38,7 +38,7 @@ from schemas.published import OUTGOING_MAIL, published
 from schemas.rules import RulesAt
 from schemas.vocabulary import EventType, MailId
 
-RULES_FILE = "demo_rules.yaml"
+RULES_FILE = "rules.yaml"
 _LOGGERS = ("consumer", "mailer", "rules_store", "librdkafka")
 
 
@@ -201,7 +201,7 @@ def _prepare_database(url: str) -> None:
     """Make the tables and apply the demo's rules file, as `db upgrade` and `rules apply` do."""
     upgrade_rules(url)
     upgrade_ledger(url)
-    content = (resources.files("consumer") / RULES_FILE).read_bytes()
+    content = (resources.files("consumer.demo") / RULES_FILE).read_bytes()
     engine = engine_for(url)
     try:
         SqlRulesStore(engine).apply(read_rules_files([RulesFile(RULES_FILE, content)]).tenants)

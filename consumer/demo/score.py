@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from consumer.demo_events import Scene
-from consumer.inbox_mailbox import ReceivedMail, Refusal
+from consumer.demo.events import Scene
+from consumer.inbox.mailbox import ReceivedMail, Refusal
 
 Mails = Counter[tuple[str, str]]  # event id, address → how many
 

@@ -12,9 +12,9 @@ from typing import Self
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from consumer.inbox_mailbox import Mailbox, ReceivedMail, Refusal
-from consumer.inbox_page import InboxPage
-from consumer.loopback import listen
+from consumer.inbox.loopback import listen
+from consumer.inbox.mailbox import Mailbox, ReceivedMail, Refusal
+from consumer.inbox.page import InboxPage
 
 LARGEST = 1024 * 1024  #: bytes of a mail; larger ones get 552
 SLOWNESS = 1.0  #: seconds

@@ -7,7 +7,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from consumer.demo_telling import Told, Tone
+from consumer.demo.telling import Told, Tone
 
 _STYLES = {Tone.MAIL: "green", Tone.QUIET: "dim", Tone.TROUBLE: "yellow"}
 

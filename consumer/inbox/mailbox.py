@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
-from consumer.inbox_reading import Content, read_content
+from consumer.inbox.reading import Content, read_content
 
 MOST_KEPT = 500  #: mails, and as many refusals; older ones go
 

@@ -8,10 +8,10 @@ from itertools import count
 from pathlib import Path
 from time import monotonic
 
-from consumer.demo_events import Scene, encore, scenes
-from consumer.demo_score import Score
-from consumer.demo_screen import Screen
-from consumer.demo_stage import Stage
+from consumer.demo.events import Scene, encore, scenes
+from consumer.demo.score import Score
+from consumer.demo.screen import Screen
+from consumer.demo.stage import Stage
 from schemas.vocabulary import MailId
 
 LOOK = 0.02  # seconds between two looks into the inbox

@@ -19,8 +19,8 @@ from socketserver import ThreadingTCPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from consumer.inbox_mailbox import Mailbox, ReceivedMail, Refusal
-from consumer.loopback import LOOPBACK, listen
+from consumer.inbox.loopback import LOOPBACK, listen
+from consumer.inbox.mailbox import Mailbox, ReceivedMail, Refusal
 
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self';"
@@ -33,9 +33,9 @@ _MAIL_POLICY = (
     " sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 _FILES = {
-    "/": ("inbox_page.html", "text/html"),
-    "/inbox.css": ("inbox_page.css", "text/css"),
-    "/inbox.js": ("inbox_page.js", "text/javascript"),
+    "/": ("page.html", "text/html"),
+    "/inbox.css": ("page.css", "text/css"),
+    "/inbox.js": ("page.js", "text/javascript"),
 }
 _SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.IGNORECASE)
 _HOLDS = {True: "(min-width: 0)", False: "(max-width: 0)"}  # media queries: always, never
@@ -154,7 +154,7 @@ def as_document(html: str, scheme: str = "") -> str:
 
 @cache
 def _file(name: str) -> bytes:
-    return (resources.files("consumer") / name).read_bytes()
+    return (resources.files("consumer.inbox") / name).read_bytes()
 
 
 class InboxPage:

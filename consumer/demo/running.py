@@ -12,9 +12,9 @@ from datetime import timedelta
 from types import FrameType
 from typing import TextIO
 
-from consumer.demo_play import Play
-from consumer.demo_screen import Screen
-from consumer.demo_stage import set_up
+from consumer.demo.play import Play
+from consumer.demo.screen import Screen
+from consumer.demo.stage import set_up
 
 PAUSE = timedelta(seconds=0.8)  #: between two events, for people who read along
 ENCORE = timedelta(seconds=15)  #: between two further events, once the stream is through
