@@ -67,7 +67,9 @@ class Inbox:
         self._page.stop()
 
 
-@dataclass(slots=True)
+# Without slots: aiosmtpd looks through its handler's attributes, and Python 3.11.2 (Debian 12)
+# fails on the weak reference that slots come with.
+@dataclass
 class _Reception:
     """Answers RCPT and DATA; the method names are those that aiosmtpd calls."""
 
