@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     platform_name: _Line = Field("konfipay", description="what mails call the payment platform")
     portal_url: Annotated[str, _read_by(values.portal_url)] | None = Field(
         None,
-        description="the portal that mails link to; without it they have no link",
+        description="the portal whose page URL/FILE_ID mails link to; without it they have no link",
         examples=["https://portal.example"],
     )
     smtp_host: _Host | None = Field(
