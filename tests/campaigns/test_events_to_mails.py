@@ -20,6 +20,7 @@ from tests.real.kafka import Kafka
 from tests.real.registry import Registry
 
 EVENTS = 10_000
+KILLED_EVENTS, KILLS = 6_000, 6
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -126,3 +127,25 @@ def test_changed_rules_are_felt_without_a_restart(house: House) -> None:
     assert worker.stop() == 0
     assert before > 0
     assert after == before
+
+
+def test_killed_workers_lose_nothing_and_double_nothing(house: House) -> None:
+    rules, events = generated.rules_file(seed=11), list(generated.events(KILLED_EVENTS, seed=12))
+    house.prepare(rules)
+    names = [f"{house.prefix}-{n}" for n in (1, 2)]
+    workers = {name: house.start("run", PUSH_TRANSACTIONAL_ID=name) for name in names}
+
+    portion = KILLED_EVENTS // KILLS
+    for kill in range(KILLS):
+        house.feed(events[kill * portion : (kill + 1) * portion], single_object)
+        name = names[kill % 2]
+        workers[name].wait_for_output("batch_settled")
+        workers[name].kill()
+        workers[name] = house.start("run", PUSH_TRANSACTIONAL_ID=name)
+    evaluations = house.settled(KILLED_EVENTS)
+    for worker in workers.values():
+        assert worker.stop() == 0
+
+    mails = records(house.kafka.bootstrap, house.topic("outgoing-mail"))
+    assert_mails(mails, expected_mails(rules["tenants"], events), b"\xc3\x01")
+    assert_ranges(evaluations, KILLED_EVENTS)

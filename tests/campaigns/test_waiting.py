@@ -54,6 +54,28 @@ def test_a_broker_that_is_away_is_waited_for_visibly(
         assert waiting.process.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("daemon", "needed"),
+    [
+        pytest.param("run", {"PUSH_MAIL_FROM": "push@push.example"}, id="run"),
+        pytest.param("deliver", {"PUSH_SMTP_HOST": "127.0.0.1"}, id="deliver"),
+    ],
+)
+def test_a_database_that_is_away_is_waited_for_visibly(
+    daemon: str, needed: dict[str, str], spawn: Spawn
+) -> None:
+    settings = {
+        "PUSH_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+        "PUSH_DATABASE_URL": f"postgresql://push@127.0.0.1:{free_port()}/push",
+    }
+
+    process = spawn(daemon, settings=settings | needed).process
+    process.wait_for_output('"what": "database"')
+
+    with taking_at_most(STOP_WITHIN):
+        assert process.stop() == 0
+
+
 def test_a_database_without_tables_ends_the_worker_and_names_the_mend(
     tmp_path: Path, spawn: Spawn
 ) -> None:
