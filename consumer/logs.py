@@ -60,6 +60,7 @@ LogAction: TypeAlias = Literal[
     "stopping",
     "time_zone_unknown",
     "topics_missing",
+    "unsubscribe_not_offered",
     "waited_for",
 ]
 

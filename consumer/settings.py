@@ -150,6 +150,22 @@ class Settings(BaseSettings):
         description="the portal whose page URL/FILE_ID mails link to; without it they have no link",
         examples=["https://portal.example"],
     )
+    token_key: Annotated[SecretStr, _read_by(values.token_key)] | None = Field(
+        None,
+        description="key of the names that stand for addresses in links, envelopes and lists, at "
+        "least 16 characters, the same for run and deliver and never changed",
+    )
+    unsubscribe_url: Annotated[str, _read_by(values.unsubscribe_url)] | None = Field(
+        None,
+        description="page URL/TOKEN where external readers end their mails of a rule (RFC 8058), "
+        "https://; without it and token_key they are offered no such link",
+        examples=["https://portal.example/u"],
+    )
+    unsubscribe_mailto: Annotated[str, _read_by(values.mailbox)] | None = Field(
+        None,
+        description="mailbox where they can do so by mail, as LOCAL+TOKEN@DOMAIN",
+        examples=["unsubscribe@mail.push.example"],
+    )
     smtp_host: _Host | None = Field(
         None, description="mail server that deliver hands mails to", examples=["smtp.push.example"]
     )
@@ -299,7 +315,18 @@ def _contradictions(given: Given) -> list[str]:
         for one, other in (both, both[::-1])
         if one in given.attempted and other not in given.attempted
     ]
-    return faults
+    return [
+        *faults,
+        *_needing(given, "unsubscribe_url", "token_key"),
+        *_needing(given, "unsubscribe_mailto", "unsubscribe_url"),
+    ]
+
+
+def _needing(given: Given, field: str, other: str) -> list[str]:
+    one, needed = variable_of(field), variable_of(other)
+    if one in given.attempted and needed not in given.attempted:
+        return [f"{one}: needs {needed}"]
+    return []
 
 
 def _same_topics(given: Given) -> list[str]:

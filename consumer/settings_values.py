@@ -27,6 +27,12 @@ _MAILBOX = re.compile(
 )
 
 
+# 64 signs (RFC 5321 4.5.3.1.1) less a plus and a token; none that means something in a URL
+_PLAIN_LOCAL_PART = re.compile(r"[A-Za-z0-9._-]{1,31}")
+_LONGEST_BASE_URL = 200  # characters; with a token it still folds into a header line
+SHORTEST_KEY = 16  #: characters
+
+
 class Sender(NamedTuple):
     """Who mails are from: a name to show, if any, and an address."""
 
@@ -45,6 +51,13 @@ def secret(text: str) -> str:
     """Read a secret: anything on one line; a complaint about it never quotes it."""
     if any(sign in text for sign in "\r\n\0"):
         raise InvalidValue("must be one line")
+    return text
+
+
+def token_key(text: str) -> str:
+    """Read a key that nobody can guess; a complaint about it never quotes it."""
+    if len(secret(text)) < SHORTEST_KEY:
+        raise InvalidValue(f"is too short; at least {SHORTEST_KEY} characters are needed")
     return text
 
 
@@ -151,6 +164,16 @@ def sender_line(text: str) -> str:
     return text
 
 
+def mailbox(text: str) -> str:
+    """Read a bare address with room for a token in its local part."""
+    read = sender(text)
+    if read.name is not None or "<" in text:
+        raise InvalidValue("allowed is an address alone, without a name")
+    if not _PLAIN_LOCAL_PART.fullmatch(read.address.text.partition("@")[0]):
+        raise InvalidValue("allowed before the @ are 1 to 31 of A-Z a-z 0-9 . _ -")
+    return read.address.text
+
+
 def database_url(text: str) -> str:
     """Read where the rules live; a file of SQLite needs a folder that exists."""
     parts = _url(text, ("sqlite", "postgresql", "postgres"), "a database")
@@ -178,6 +201,19 @@ def registry_url(text: str) -> str:
 
 def portal_url(text: str) -> str:
     """Read where the portal is: mails link to it, so it carries no user info and no query."""
+    return _printed_url(text)
+
+
+def unsubscribe_url(text: str) -> str:
+    """Read where mails of a rule can be ended: over TLS only (RFC 8058 3.1), with room for more."""
+    if not _printed_url(text).startswith("https://"):
+        raise InvalidValue("must begin with https://, as RFC 8058 asks for")
+    if not text.isascii() or len(text) > _LONGEST_BASE_URL:
+        raise InvalidValue(f"must be ASCII, of at most {_LONGEST_BASE_URL} characters")
+    return text
+
+
+def _printed_url(text: str) -> str:
     parts = urlsplit(_web_url(text))
     if parts.username is not None or parts.query or parts.fragment:
         raise InvalidValue("may have no user info, query or fragment; it is printed in mails")

@@ -32,10 +32,12 @@ from mailer.migrating import check as check_ledger
 from mailer.rendering import Renderer
 from mailer.smtp import MailServer, SmtpRelay, Tls
 from mailer.sql import SqlLedger, ledger_engine
+from mailer.unsubscribing import Unsubscribing
 from rules_store.cache import RulesCache
 from rules_store.migrating import check as check_rules
 from rules_store.snapshot import Snapshot
 from rules_store.sql import SqlRulesStore, engine_for
+from schemas.addresses import EmailAddress
 from schemas.codec import Codec, WriterSchemas, encode_evaluation, encode_mail
 from schemas.errors import InvalidSettings, RegistryUnavailable, Temporary
 from schemas.framing import confluent_prefix, single_object_prefix
@@ -54,6 +56,10 @@ LOOP_LIMIT = 120.0
 SENDER_LIMIT = 1_800.0
 ASK_AGAIN = 2.0  # seconds between two questions while something is away
 LAST_MAIL = 8.0  # seconds that the mail in hand may still take after a stop request
+NO_WAY_OUT = (
+    "external readers get no List-Unsubscribe and no link to end their mails: "
+    "set PUSH_UNSUBSCRIBE_URL and PUSH_TOKEN_KEY"
+)
 IDLE = timedelta(seconds=0.5)  # between two looks into a ledger where nothing is due
 
 
@@ -122,6 +128,18 @@ def renderer(settings: Settings) -> Renderer:
         platform=settings.platform_name,
         portal_url=settings.portal_url,
         expires_after=settings.mail_expires,
+        unsubscribing=_unsubscribing(settings),
+    )
+
+
+def _unsubscribing(settings: Settings) -> Unsubscribing | None:
+    if settings.token_key is None or settings.unsubscribe_url is None:
+        return None
+    mailbox = settings.unsubscribe_mailto
+    return Unsubscribing(
+        key=settings.token_key.get_secret_value(),
+        url=settings.unsubscribe_url,
+        mailbox=None if mailbox is None else EmailAddress(mailbox),
     )
 
 
@@ -250,6 +268,8 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
     url = settings.database_url.get_secret_value()
     schemas = writer_schemas(settings)
     codec, mails = Codec(schemas), renderer(settings)
+    if mails.unsubscribing is None:
+        logger.warning("unsubscribe_not_offered", extra={"detail": NO_WAY_OUT})
     with ExitStack() as parts:
         engine = engine_for(url)
         parts.callback(engine.dispose)

@@ -12,6 +12,7 @@ from typing import Self
 
 from mailer.contents import Author, Content
 from mailer.labels import read_labels
+from mailer.unsubscribing import NO_WAY_OUT, Unsubscribing, WaysOut
 from schemas.addresses import EmailAddress
 from schemas.errors import InvalidSettings, RenderFailed
 from schemas.events import PaymentEvent
@@ -45,6 +46,7 @@ class Renderer:
     expires_after: timedelta
     template_revision: str
     authors: Mapping[Language, Author]
+    unsubscribing: Unsubscribing | None = None
     _last: dict[Language, _Written] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -57,6 +59,7 @@ class Renderer:
         portal_url: str | None,
         expires_after: timedelta,
         reply_to: EmailAddress | None = None,
+        unsubscribing: Unsubscribing | None = None,
         sources: Mapping[str, str] | None = None,
     ) -> Self:
         """Read the wording and compile the templates, or raise `InvalidSettings` with all faults.
@@ -72,6 +75,7 @@ class Renderer:
             expires_after=expires_after,
             template_revision=_revision(files),
             authors=_authors(files, platform, portal_url, reply_to),
+            unsubscribing=unsubscribing,
         )
 
     def render(
@@ -103,6 +107,7 @@ class Renderer:
         rule, domain = wanted.rule, self.sender_address.domain
         name = mail_id(event.event_id, rule.rule_id, recipient.address)
         file_id = event.file_id or None
+        ways_out = self._ways_out(wanted, recipient)
         return OutgoingMail(
             mail_id=name,
             event_id=event.event_id,
@@ -123,12 +128,17 @@ class Renderer:
             message_id=f"<{name}@{domain}>",
             thread_root=file_id and f"<p.{_hash(event.tenant_id, file_id)}@{domain}>",
             list_id=f"<{_list_name(event.tenant_id, rule.rule_id)}.{domain}>",
-            unsubscribe_url=None,
-            unsubscribe_mailto=None,
+            unsubscribe_url=ways_out.url,
+            unsubscribe_mailto=ways_out.mailto,
             expires_at=decision.at + self.expires_after,
             template_revision=self.template_revision,
             rules_generation=decision.generation,
         )
+
+    def _ways_out(self, wanted: WantedRule, recipient: Recipient) -> WaysOut:
+        if self.unsubscribing is None:
+            return NO_WAY_OUT
+        return self.unsubscribing.ways_out(wanted.rule, recipient)
 
 
 def template_files() -> dict[str, str]:

@@ -22,6 +22,9 @@ from schemas.addresses import EmailAddress
 from schemas.errors import InvalidSettings, InvalidValue
 from schemas.vocabulary import WireFormat
 
+KEY = {"PUSH_TOKEN_KEY": "a key of sixteen"}
+UNSUBSCRIBE = KEY | {"PUSH_UNSUBSCRIBE_URL": "https://portal.example/u"}
+
 
 def faults_of(environ: Mapping[str, str], **options: object) -> Sequence[str]:
     with pytest.raises(InvalidSettings) as caught:
@@ -143,6 +146,41 @@ def test_what_is_set_wins() -> None:
             {"PUSH_PORTAL_URL": "https://anna:geheim@portal.example"},
             "PUSH_PORTAL_URL: may have no user info, query or fragment; it is printed in mails",
             id="portal with a password",
+        ),
+        pytest.param(
+            {"PUSH_TOKEN_KEY": "geheim"},
+            "PUSH_TOKEN_KEY: is too short; at least 16 characters are needed",
+            id="key that could be guessed",
+        ),
+        pytest.param(
+            {"PUSH_UNSUBSCRIBE_URL": "https://portal.example/u"},
+            "PUSH_UNSUBSCRIBE_URL: needs PUSH_TOKEN_KEY",
+            id="unsubscribing without a key",
+        ),
+        pytest.param(
+            KEY | {"PUSH_UNSUBSCRIBE_MAILTO": "unsub@push.example"},
+            "PUSH_UNSUBSCRIBE_MAILTO: needs PUSH_UNSUBSCRIBE_URL",
+            id="unsubscribing by mail alone",
+        ),
+        pytest.param(
+            KEY | {"PUSH_UNSUBSCRIBE_URL": "http://portal.example/u"},
+            "PUSH_UNSUBSCRIBE_URL: must begin with https://, as RFC 8058 asks for",
+            id="unsubscribing without TLS",
+        ),
+        pytest.param(
+            KEY | {"PUSH_UNSUBSCRIBE_URL": "https://portal.example/ü"},
+            "PUSH_UNSUBSCRIBE_URL: must be ASCII, of at most 200 characters",
+            id="unsubscribing at a page that no header can hold",
+        ),
+        pytest.param(
+            UNSUBSCRIBE | {"PUSH_UNSUBSCRIBE_MAILTO": "Unsub <unsub@push.example>"},
+            "PUSH_UNSUBSCRIBE_MAILTO: allowed is an address alone, without a name",
+            id="mailbox with a name",
+        ),
+        pytest.param(
+            UNSUBSCRIBE | {"PUSH_UNSUBSCRIBE_MAILTO": f"{'u' * 32}@push.example"},
+            "PUSH_UNSUBSCRIBE_MAILTO: allowed before the @ are 1 to 31 of A-Z a-z 0-9 . _ -",
+            id="mailbox without room for a token",
         ),
         pytest.param(
             {"PUSH_KAFKA_BOOTSTRAP_SERVERS": "a:9092,:1"},
