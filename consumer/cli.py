@@ -1,13 +1,13 @@
 """`push-services`: a function for each command; what a command needs is imported inside it."""
 
 import sys
-from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
 
 from consumer.cli_config import config_app
-from consumer.cli_rules import db_app, rules_app
+from consumer.cli_db import db_app
+from consumer.cli_rules.app import rules_app
 from consumer.commands import fatal_errors, settings_or_exit
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 100},  # examples stay on one line
+    rich_markup_mode=None,  # loading Rich would double the time that `--help` takes
 )
 app.add_typer(rules_app, name="rules")
 app.add_typer(db_app, name="db")
@@ -26,6 +28,8 @@ app.add_typer(config_app, name="config")
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version as version_of
+
         typer.echo(version_of("push-services"))
         raise typer.Exit
 

@@ -35,3 +35,11 @@ def parse_address(text: str) -> EmailAddress:
 def split_addresses(text: str) -> tuple[str, ...]:
     """Return the addresses of a list as the old form had it: split at `;`, empties gone (R24)."""
     return tuple(part.strip() for part in text.split(";") if part.strip())
+
+
+def identity_of(text: str) -> str:
+    """Return an address as its identity spells it, or the text where it is no address."""
+    try:
+        return parse_address(text).text
+    except InvalidValue:
+        return text

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rules_store.addresses import parse_address, split_addresses
-from schemas.errors import InvalidValue
+from rules_store.addresses import identity_of, split_addresses
 from schemas.rules import ExternalRecipient, Rule, Tenant, TenantRules, User
 from schemas.vocabulary import DetailLevel, RuleId, TenantId
 
@@ -95,7 +94,7 @@ def _rules(tenant_rules: TenantRules | None) -> dict[str, object]:
 
 
 def _user_as_meant(user: User) -> User:
-    return replace(user, email=None if user.email is None else _identity(user.email))
+    return replace(user, email=None if user.email is None else identity_of(user.email))
 
 
 def rule_as_meant(rule: Rule) -> Rule:
@@ -117,14 +116,7 @@ def _externals_as_meant(rule: Rule) -> tuple[ExternalRecipient, ...]:
     folded: dict[str, ExternalRecipient] = {}
     for stored in rule.external_recipients:
         for text in split_addresses(stored.address):
-            identity = _identity(text)
+            identity = identity_of(text)
             recipient = ExternalRecipient(address=identity, language=stored.language)
             folded.setdefault(identity, recipient)
     return tuple(folded.values())
-
-
-def _identity(text: str) -> str:
-    try:
-        return parse_address(text).text
-    except InvalidValue:
-        return text

@@ -21,10 +21,9 @@ from sqlalchemy import (
 )
 
 from rules_store import tables
-from rules_store.addresses import parse_address, split_addresses
+from rules_store.addresses import identity_of, split_addresses
 from rules_store.changes import Change, ChangeKind, Thing
 from schemas.bank_accounts import BankAccount
-from schemas.errors import InvalidValue
 from schemas.rules import AllAccounts, ChosenAccounts, OnStatusUpdated, Rule, TenantRules, User
 from schemas.vocabulary import SubjectFact, TenantId
 
@@ -226,7 +225,7 @@ def _parts(table: Table, rule: Rule, verified: Verified) -> Iterator[Columns]:
             yield key | {"user_id": user_id, "position": at}
     elif table is tables.external_recipients:
         for at, external in enumerate(rule.external_recipients):
-            identity = (rule.tenant_id, rule.rule_id, _identity(external.address))
+            identity = (rule.tenant_id, rule.rule_id, identity_of(external.address))
             yield key | {
                 "address": external.address,
                 "position": at,
@@ -246,12 +245,5 @@ def _verified(connection: Connection, rules: list[Columns]) -> Verified:
         for tenant_id, rule_id, addresses, at in found:
             if (tenant_id, rule_id) in changed and at is not None:
                 for address in split_addresses(addresses):
-                    verified[tenant_id, rule_id, _identity(address)] = at
+                    verified[tenant_id, rule_id, identity_of(address)] = at
     return verified
-
-
-def _identity(address: str) -> str:
-    try:
-        return parse_address(address).text
-    except InvalidValue:
-        return address

@@ -21,8 +21,13 @@ Plain = dict[str, object]
 
 def as_rules_file(tenants: Iterable[TenantRules]) -> str:
     """Return the tenants, sorted by id like all they hold, as a rules file."""
+    return write_yaml(plain_rules_file(tenants))
+
+
+def plain_rules_file(tenants: Iterable[TenantRules]) -> Plain:
+    """Return the tenants, sorted by id like all they hold, as the plain values of a file."""
     ordered = sorted(tenants, key=lambda tenant_rules: tenant_rules.tenant.tenant_id)
-    return write_yaml({"version": 1, "tenants": [plain_tenant(found) for found in ordered]})
+    return {"version": 1, "tenants": [plain_tenant(found) for found in ordered]}
 
 
 def as_yaml(plain: Plain) -> str:

@@ -1,50 +1,11 @@
 """An admin brings rules in from files, looks at them, and takes them out again."""
 
 import json
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from consumer.cli import app
-
-TWO_TENANTS = """\
-version: 1
-tenants:
-  - id: m-1
-    name: Muster
-    users:
-      - {id: u-anna, name: Anna Beispiel, email: anna@muster.example}
-      - {id: u-ben, name: Ben Beispiel}
-    bank_accounts:
-      - {id: acc-1, iban: DE89370400440532013000, description: Hauptkonto}
-    rules:
-      - id: r-rejected
-        description: Abgelehnte Dateien
-        event: payment-file-rejected
-        subject: "Abgelehnt: {{ rule }}"
-        internal_recipients: [u-anna, u-ben]
-        external_recipients: [{email: steuer@kanzlei.example, language: en}]
-      - id: r-accounts
-        description: Nicht ausgeführt
-        event: payment-status-updated
-        preset: not_executed
-        bank_accounts: [acc-1]
-        internal_recipients: [u-anna]
-  - id: m-2
-    name: Andere
-    users:
-      - {id: u-anna, name: Andere Anna, email: anna@andere.example}
-    rules:
-      - id: r-rejected
-        description: Abgelehnte Dateien
-        event: payment-file-rejected
-        internal_recipients: [u-anna]
-"""
+from tests.stories.command import TWO_TENANTS, Push, raw
 
 BEN = "      - {id: u-ben, name: Ben Beispiel}\n"
 PRESET, STATUSES = "preset: not_executed", "statuses: [FIN_REJECTED]"
@@ -72,49 +33,6 @@ tenants:
         internal_recipients: [u-1]
         subject: "{{ betrag }}"
 """
-
-Push = Callable[..., Any]  # words of a command → its exit code, stdout and stderr
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """Return a file with two tenants."""
-    file = tmp_path / "rules.yaml"
-    file.write_text(TWO_TENANTS, "utf-8")
-    return file
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)],
-)
-def push(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Push:
-    """Return `push-services` with an empty, upgraded database."""
-    push = pushing(request, tmp_path, monkeypatch)
-    assert push("db", "upgrade").exit_code == 0
-    return push
-
-
-@pytest.fixture
-def push_without_tables(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Push:
-    return pushing(request, tmp_path, monkeypatch)
-
-
-def pushing(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Push:
-    url = f"sqlite:///{tmp_path / 'push.db'}"
-    if getattr(request, "param", "sqlite") == "postgresql":
-        url = request.getfixturevalue("postgresql").url()
-    monkeypatch.setenv("PUSH_DATABASE_URL", url)
-    return lambda *words, **options: CliRunner().invoke(app, list(words), **options)
-
-
-def raw(tmp_path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(tmp_path / "push.db")) as connection:
-        connection.execute(statement)
-        connection.commit()
 
 
 def test_applying_a_file_tells_what_it_created(push: Push, file: Path) -> None:

@@ -1,0 +1,1 @@
+"""`push-services rules`: what tenants want; each command imports what it needs inside itself."""

@@ -1,0 +1,17 @@
+"""`push-services rules`: its commands, by what people come for."""
+
+import typer
+
+from consumer.cli_rules.bringing_in import apply
+from consumer.cli_rules.looking import export, list_rules, show
+from consumer.cli_rules.taking_out import delete
+
+rules_app = typer.Typer(
+    help="The tenants' rules: bring them in from files, look at them, write them out.",
+    no_args_is_help=True,
+)
+rules_app.command()(apply)
+rules_app.command("list")(list_rules)
+rules_app.command()(show)
+rules_app.command()(delete)
+rules_app.command()(export)

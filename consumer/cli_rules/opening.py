@@ -1,0 +1,82 @@
+"""The rules store, opened for one command, and every error told on a line."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from consumer.commands import fatal_errors, settings_or_exit
+from schemas.errors import Fatal, InvalidInput, Temporary
+
+if TYPE_CHECKING:
+    from rules_store.ports import LoadedRules
+    from rules_store.sql import SqlRulesStore
+    from schemas.rules import Rule, TenantRules
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """Tell each error as lines on stderr with its exit code; these commands wait for nothing."""
+    with fatal_errors():
+        try:
+            yield
+        except Temporary as error:
+            raise Fatal(str(error)) from error
+
+
+def database_url() -> str:
+    """Return where the rules lie, or end the command with what is wrong with the settings."""
+    return settings_or_exit().database_url.get_secret_value()
+
+
+@contextmanager
+def open_store() -> "Iterator[SqlRulesStore]":
+    """Give the store of the settings, its tables checked."""
+    from rules_store.sql import SqlRulesStore, check_schema, engine_for
+
+    engine = engine_for(database_url())
+    try:
+        check_schema(engine)
+        yield SqlRulesStore(engine)
+    finally:
+        engine.dispose()
+
+
+def load_rules(tenants: Sequence[str] = ()) -> "LoadedRules":
+    """Return the stored rules of these tenants, of all where none is named.
+
+    Raise `InvalidInput` for each of them that is not there.
+    """
+    from rules_store.ports import LoadedRules
+    from schemas.rules import RulesAt
+
+    with open_store() as store:
+        loaded = store.load()
+    if not tenants:
+        return loaded
+    found = tuple(each for each in loaded.rules.tenants if each.tenant.tenant_id in tenants)
+    missing = [name for name in tenants if all(name != t.tenant.tenant_id for t in found)]
+    if missing:
+        raise InvalidInput([f"push-services: there is no tenant {name!r}" for name in missing])
+    rejected = tuple(rule for rule in loaded.rejected if rule.tenant_id in tenants)
+    return LoadedRules(RulesAt(loaded.rules.generation, found), rejected)
+
+
+def tenant_of(loaded: "LoadedRules", tenant: str) -> "TenantRules":
+    """Return all that one tenant has, or raise `InvalidInput`."""
+    for tenant_rules in loaded.rules.tenants:
+        if tenant_rules.tenant.tenant_id == tenant:
+            return tenant_rules
+    raise InvalidInput([f"push-services: there is no tenant {tenant!r}"])
+
+
+def rule_of(tenant_rules: "TenantRules", rule: str) -> "Rule":
+    """Return a tenant's rule, or raise `InvalidInput`."""
+    for found in tenant_rules.rules:
+        if found.rule_id == rule:
+            return found
+    raise no_such_rule(tenant_rules.tenant.tenant_id, rule)
+
+
+def no_such_rule(tenant: str, rule: str) -> InvalidInput:
+    """Return what to say of a rule that is not there."""
+    return InvalidInput([f"push-services: tenant {tenant!r} has no rule {rule!r}"])
