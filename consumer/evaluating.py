@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 
+from consumer.breaker import Breaker, Seen
 from consumer.planning import Planner
 from consumer.publications import Publisher
 from rules_store.snapshot import Snapshot
-from schemas.errors import InvalidEvent
 from schemas.plans import Decision, Plan
 from schemas.records import Batch, Publication, Record
 
@@ -30,18 +30,27 @@ class Evaluating:
     now: Callable[[], datetime]  # aware UTC
     count: Callable[[Plan, float], None]  # told of each settled plan and its seconds
     matched: Callable[[float], None]  # told how long one record of each batch took to match
+    breaker: Breaker | None = None  # None: however much fails becomes dead letters
     _plan: Plan = field(default_factory=lambda: Plan(shares=(), evaluations=()))
+    _seen: Seen = field(default_factory=Seen)  # of what is settled
+    _seen_then: Seen = field(default_factory=Seen)  # once the plan is settled too
 
     def publications(self, batch: Batch) -> Sequence[Publication]:
-        """Decide what the batch asks for; see `Work`."""
+        """Decide what the batch asks for; see `Work`.
+
+        Raise `TooManyFaults` where so much fails that none of it should become a dead letter.
+        """
         snapshot, at = self.rules(), whole_milliseconds(self.now())
         planner = self.planner_for(snapshot, Decision(at, snapshot.generation))
         self._plan = planner.plan(batch)
+        if self.breaker is not None:
+            self._seen_then = self.breaker.after(self._seen, self._plan, at)
         self.matched(_seconds_to_match(planner, batch.records[-1]))
         return self.publisher.publications(self._plan, failed_at=at)
 
     def settled(self, batch: Batch, seconds: float) -> None:
         """Count and log what was settled; see `Work`."""
+        self._seen = self._seen_then
         self.count(self._plan, seconds)
         _log(self._plan, len(batch.records), seconds)
 
@@ -49,7 +58,7 @@ class Evaluating:
 def _seconds_to_match(planner: Planner, record: Record) -> float:
     """Match once more with a clock beside it: a clock in the planner would cost each record."""
     began = perf_counter()
-    with suppress(InvalidEvent):
+    with suppress(Exception):  # the plan has told it, whatever it is
         planner.match(record)
     return perf_counter() - began
 

@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from consumer.faults import Fault, fault
 from rules_store.snapshot import Snapshot
 from schemas.codec import Codec
-from schemas.errors import InvalidEvent, RenderFailed
+from schemas.errors import RenderFailed
 from schemas.events import PaymentEvent, Routing
 from schemas.mails import LARGEST_MAIL, OutgoingMail
 from schemas.plans import DeadLetter, Decision, Evaluation, Plan, Share
 from schemas.records import Batch, Place, Record
 from schemas.rules import Recipient, WantedRule
-from schemas.vocabulary import DeadLetterReason, EventType, Outcome, RuleId
+from schemas.vocabulary import EventType, Outcome, RuleId
 
 Render: TypeAlias = Callable[[PaymentEvent, WantedRule, Recipient, Decision], OutgoingMail]
 EncodedMails: TypeAlias = tuple[tuple[OutgoingMail, bytes], ...]
@@ -45,14 +46,15 @@ class Planner:
 
     def share(self, record: Record) -> Share:
         """Return what one record asks for."""
+        is_wanted = False
         try:
             routing, wanting = self.match(record)
             if not wanting:
                 return _WITHOUT_MAIL[self.rules.unwanted(routing)]
+            is_wanted = True
             event = self.codec.decode(routing.event_type, record)
-        except InvalidEvent as error:
-            letter = DeadLetter(record=record, reason=error.reason, detail=str(error))
-            return Share(Outcome.UNREADABLE, dead_letters=(letter,))
+        except Exception as error:  # noqa: BLE001  one record must not block its partition
+            return _unreadable(record, fault(error), is_wanted=is_wanted)
         own = tuple(wanted for wanted in wanting if is_of(routing.tenant_id, wanted))
         return self._mailed(record, event, own, foreign_rules=len(wanting) - len(own))
 
@@ -73,8 +75,8 @@ class Planner:
         for wanted in wanting:
             try:
                 mails += self._mails_of_rule(event, wanted)
-            except RenderFailed as error:  # this rule's mails all or none; the other rules go on
-                dead.append(_dead_share(record, wanted.rule.rule_id, error))
+            except Exception as error:  # noqa: BLE001  its mails all or none; the others go on
+                dead.append(_dead_share(record, wanted.rule.rule_id, fault(error)))
         outcome = _outcome(mails=len(mails), dead=len(dead), rules=len(wanting))
         return Share(outcome, tuple(mails), tuple(dead), foreign_rules)
 
@@ -126,9 +128,14 @@ def is_of(tenant_id: str, wanted: WantedRule) -> bool:
     return wanted.rule.tenant_id == tenant_id and wanted.tenant.tenant_id == tenant_id
 
 
-def _dead_share(record: Record, rule_id: RuleId, error: RenderFailed) -> DeadLetter:
+def _unreadable(record: Record, why: Fault, *, is_wanted: bool) -> Share:
+    letter = DeadLetter(record=record, reason=why.reason, detail=why.detail, is_wanted=is_wanted)
+    return Share(Outcome.UNREADABLE, dead_letters=(letter,))
+
+
+def _dead_share(record: Record, rule_id: RuleId, why: Fault) -> DeadLetter:
     return DeadLetter(
-        record=record, reason=DeadLetterReason.RENDER_FAILED, detail=str(error), rule_id=rule_id
+        record=record, reason=why.reason, detail=why.detail, rule_id=rule_id, is_wanted=True
     )
 
 

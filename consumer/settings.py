@@ -63,6 +63,7 @@ _Line = Annotated[str, _read_by(values.line)]
 _Topic = Annotated[str, _read_by(values.topic)]
 _Host = Annotated[str, _read_by(values.host)]
 _Port = Annotated[int, _read_by(values.port)]
+_Count = Annotated[int, _read_by(values.count)]
 _Duration = Annotated[timedelta, _read_by(values.duration)]
 _Secret = Annotated[SecretStr, _read_by(values.secret)]
 
@@ -134,6 +135,33 @@ class Settings(BaseSettings):
     )
     batch_size: Annotated[int, _read_by(values.batch_size)] = Field(
         5_000, description="most records that are settled in one transaction, 1 to 100000"
+    )
+    breaker: Annotated[bool, _read_by(values.yes_or_no)] = Field(
+        default=True,
+        description="stop run where so much fails that the fault may be ours (true), or make dead "
+        "letters of however much it is (false)",
+    )
+    breaker_in_a_row: _Count = Field(
+        100, description="records in a row whose fault may be ours that stop run, 0 for never"
+    )
+    breaker_after_start: _Count = Field(
+        10,
+        description="the same until after a start one record has ended otherwise, 0 for no "
+        "difference",
+    )
+    breaker_percent: Annotated[int, _read_by(values.percent)] = Field(
+        50, description="percentage of the records tried lately that may fail at most, 1 to 100"
+    )
+    breaker_at_least: _Count = Field(
+        1_000, description="how many records must have been tried for that, 0 for never"
+    )
+    breaker_within: _Duration = Field(
+        timedelta(minutes=1), description="how long ago is lately (ISO 8601)"
+    )
+    breaker_unreadable: _Count = Field(
+        1_000,
+        description="records in a row that are no payment events, with none that is one on any "
+        "partition, that stop run, 0 for never",
     )
     mail_from: Annotated[str, _read_by(values.sender_line)] | None = Field(
         None,

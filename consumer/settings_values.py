@@ -96,6 +96,16 @@ def batch_size(text: str) -> int:
     return _whole(text, 1, 100_000, "number of records")
 
 
+def count(text: str) -> int:
+    """Read a number of records, 0 for none."""
+    return _whole(text, 0, 100_000_000, "number of records")
+
+
+def percent(text: str) -> int:
+    """Read a share in percent."""
+    return _whole(text, 1, 100, "percentage")
+
+
 def _whole(text: str, least: int, most: int, noun: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
         raise InvalidValue(f"{text!r} is no {noun}; allowed are {least} to {most}")

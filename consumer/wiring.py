@@ -12,6 +12,7 @@ from importlib.metadata import version
 from time import monotonic
 
 from consumer import kafka_clients
+from consumer.breaker import Breaker, Limits
 from consumer.delivering import Intake
 from consumer.evaluating import Evaluating
 from consumer.kafka import KafkaStream
@@ -141,6 +142,21 @@ def _unsubscribing(settings: Settings) -> Unsubscribing | None:
         url=settings.unsubscribe_url,
         mailbox=None if mailbox is None else EmailAddress(mailbox),
     )
+
+
+def breaker(settings: Settings) -> Breaker | None:
+    """Return what stops the worker where too much fails, or None where nothing shall."""
+    if not settings.breaker:
+        return None
+    limits = Limits(
+        in_a_row=settings.breaker_in_a_row,
+        after_start=settings.breaker_after_start,
+        percent=settings.breaker_percent,
+        at_least=settings.breaker_at_least,
+        within=settings.breaker_within,
+        unreadable=settings.breaker_unreadable,
+    )
+    return Breaker(limits)
 
 
 def _publisher(settings: Settings, group_id: str, evaluation_prefix: bytes) -> Publisher:
@@ -304,6 +320,7 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
             now=_utc_now,
             count=metrics.settled,
             matched=metrics.matched,
+            breaker=breaker(settings),
         )
         logger.info("running", extra={"version": VERSION, "generation": cache.generation})
         life.loop(stream, work, metrics.postponed).run()

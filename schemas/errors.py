@@ -15,7 +15,8 @@ PushError
     ├── InvalidInput
     ├── SchemaOutdated
     ├── AccessDenied
-    └── KafkaLost
+    ├── KafkaLost
+    └── TooManyFaults
 """
 
 from collections.abc import Sequence
@@ -109,3 +110,7 @@ class AccessDenied(Fatal):
 
 class KafkaLost(Fatal):
     """The Kafka client can do no more in this process."""
+
+
+class TooManyFaults(Fatal):
+    """So many records fail that the fault may be ours: none of them becomes a dead letter."""

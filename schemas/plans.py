@@ -17,6 +17,7 @@ class DeadLetter:
     reason: DeadLetterReason
     detail: str
     rule_id: RuleId | None = None
+    is_wanted: bool = False  #: its routing fields could be read, and a rule wants it
 
 
 @dataclass(frozen=True, slots=True)

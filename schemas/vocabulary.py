@@ -134,6 +134,7 @@ class DeadLetterReason(StrEnum):
     UNDECODABLE = "undecodable"  #: the bytes are not Avro of their schema
     INVALID_FIELD = "invalid_field"  #: a field cannot be meant; the detail names it
     RENDER_FAILED = "render_failed"  #: a rule's mails could not be made
+    INTERNAL = "internal"  #: a fault of push-services itself; the detail names its place
 
 
 class WireFormat(StrEnum):

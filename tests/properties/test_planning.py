@@ -15,7 +15,7 @@ from rules_store.snapshot import Snapshot
 from schemas.addresses import EmailAddress
 from schemas.codec import Codec, encode_event, encode_mail
 from schemas.errors import RenderFailed
-from schemas.events import PaymentEvent, PaymentStatusUpdated
+from schemas.events import PaymentEvent, PaymentStatusUpdated, Routing
 from schemas.framing import single_object_prefix
 from schemas.mails import OutgoingMail, mail_id
 from schemas.plans import Decision, Plan, Share
@@ -32,6 +32,7 @@ from schemas.rules import (
 )
 from schemas.vocabulary import (
     TICKABLE,
+    DeadLetterReason,
     EventType,
     Generation,
     Outcome,
@@ -301,3 +302,37 @@ def test_damage_behind_the_routing_fields_is_unseen_where_no_rule_wants_the_even
     share = planner().share(record._replace(value=(record.value or b"")[:-3]))
 
     assert share.outcome is Outcome.NO_RULES
+
+
+def test_a_fault_that_nobody_foresaw_costs_one_rule_its_mails_and_is_said() -> None:
+    def render_badly(
+        event: PaymentEvent, wanted: WantedRule, to: Recipient, at: Decision
+    ) -> OutgoingMail:
+        if wanted.rule.rule_id == "r-all":
+            raise KeyError(to.address.text)
+        return render(event, wanted, to, at)
+
+    event = a_status_update(
+        tenant_id=TenantId("m-1"), status=str(TICKABLE[-1]), previous_status=None
+    )
+
+    share = planner(render_=render_badly).share(a_record(event))
+
+    (letter,) = share.dead_letters
+    assert (share.outcome, letter.reason) == (Outcome.FAILED, DeadLetterReason.INTERNAL)
+    assert letter.rule_id == "r-all"
+    assert "KeyError" in letter.detail
+    assert "anna" not in letter.detail
+    assert [mail.rule_id for mail, _ in share.mails] == ["r-few"]
+
+
+def test_a_record_at_which_our_own_code_fails_is_a_dead_letter_and_not_the_end() -> None:
+    # Would catch one record that ends the process, comes again, and ends it again.
+    class Broken(Codec):
+        def peek(self, event_type: EventType, record: Record) -> Routing:
+            raise ZeroDivisionError
+
+    share = replace(planner(), codec=Broken(PublishedSchemas())).share(a_record(a_status_update()))
+
+    assert share.outcome is Outcome.UNREADABLE
+    assert [letter.reason for letter in share.dead_letters] == [DeadLetterReason.INTERNAL]

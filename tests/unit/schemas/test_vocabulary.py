@@ -72,4 +72,5 @@ def test_the_reasons_of_dead_letters_are_those_that_operators_know() -> None:
         "undecodable",
         "invalid_field",
         "render_failed",
+        "internal",
     }
