@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from consumer.faults import Fault, fault
+from consumer.redrives import redrive_of
 from rules_store.snapshot import Snapshot
 from schemas.codec import Codec
 from schemas.errors import RenderFailed
@@ -33,6 +34,7 @@ class Planner:
     render: Render
     encode: Callable[[OutgoingMail], bytes]
     event_types: Mapping[str, EventType]  # by input topic
+    group_id: str  # whose redriven records are meant for it
     engine_version: str
     decision: Decision
 
@@ -45,16 +47,21 @@ class Planner:
         return Plan(shares=shares, evaluations=self._evaluations(shares))
 
     def share(self, record: Record) -> Share:
-        """Return what one record asks for."""
+        """Return what one record asks for; a redriven share asks for its rule's mails alone."""
         is_wanted = False
         try:
             routing, wanting = self.match(record)
             if not wanting:
                 return _WITHOUT_MAIL[self.rules.unwanted(routing)]
             is_wanted = True
+            redrive = redrive_of(record, self.group_id)  # headers are read where a rule wants it
+            if redrive is not None and redrive.rule_id is not None:
+                wanting = tuple(w for w in wanting if w.rule.rule_id == redrive.rule_id)
+                if not wanting:  # other rules had it before
+                    return _WITHOUT_MAIL[Outcome.NO_MATCH]
             event = self.codec.decode(routing.event_type, record)
         except Exception as error:  # noqa: BLE001  one record must not block its partition
-            return _unreadable(record, fault(error), is_wanted=is_wanted)
+            return self._unreadable(record, fault(error), is_wanted=is_wanted)
         own = tuple(wanted for wanted in wanting if is_of(routing.tenant_id, wanted))
         return self._mailed(record, event, own, foreign_rules=len(wanting) - len(own))
 
@@ -62,6 +69,18 @@ class Planner:
         """Return a record's routing fields and the rules that want it, or raise `InvalidEvent`."""
         routing = self.codec.peek(self.event_types[record.topic], record)
         return routing, self.rules.wanting(routing)
+
+    def _unreadable(self, record: Record, why: Fault, *, is_wanted: bool) -> Share:
+        """Return a dead letter; a rule's share stays that rule's, whatever fails of it."""
+        redrive = redrive_of(record, self.group_id)
+        letter = DeadLetter(
+            record=record,
+            reason=why.reason,
+            detail=why.detail,
+            rule_id=None if redrive is None else redrive.rule_id,
+            is_wanted=is_wanted,
+        )
+        return Share(Outcome.UNREADABLE, dead_letters=(letter,))
 
     def _mailed(
         self,
@@ -126,11 +145,6 @@ class _Range:
 def is_of(tenant_id: str, wanted: WantedRule) -> bool:
     """Say whether a rule and its tenant are the event's own: the last gate before a mail (R1)."""
     return wanted.rule.tenant_id == tenant_id and wanted.tenant.tenant_id == tenant_id
-
-
-def _unreadable(record: Record, why: Fault, *, is_wanted: bool) -> Share:
-    letter = DeadLetter(record=record, reason=why.reason, detail=why.detail, is_wanted=is_wanted)
-    return Share(Outcome.UNREADABLE, dead_letters=(letter,))
 
 
 def _dead_share(record: Record, rule_id: RuleId, why: Fault) -> DeadLetter:

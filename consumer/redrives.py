@@ -9,7 +9,7 @@ redrive mean nothing here: to this group the record is one that it has had befor
 from typing import NamedTuple
 
 from schemas.records import Headers, Record
-from schemas.vocabulary import RuleId
+from schemas.vocabulary import EventId, RuleId
 
 REDRIVE_OF = "push.redrive-of"  #: the letter's place, TOPIC/PARTITION/OFFSET
 REDRIVE_RULE = "push.redrive-rule"  #: the one rule that is judged; absent: all are
@@ -41,6 +41,19 @@ def redrive_of(record: Record, group_id: str) -> Redrive | None:
 def is_redriven(record: Record) -> bool:
     """Say whether a record was put back, for whatever group."""
     return any(name == REDRIVE_OF for name, _ in record.headers)
+
+
+def settled_as(redrive: Redrive | None, event_id: EventId) -> tuple[str, ...]:
+    """Return the ids under which a record is settled: known by any of them, it is repeated.
+
+    A share goes by its letter alone, since its event was settled before, with the letter. A whole
+    record was not, so it goes by its event id too: where the event came again meanwhile and could
+    be read, its mails are out.
+    """
+    if redrive is None:
+        return (event_id,)
+    letter = f"letter:{redrive.letter}"
+    return (event_id, letter) if redrive.rule_id is None else (letter,)
 
 
 def redrive_headers(redrive: Redrive, group_id: str) -> Headers:

@@ -114,6 +114,7 @@ def planner(
         render=mails.render,
         encode=partial(encode_mail, prefix=mail_prefix),
         event_types=event_types(settings),
+        group_id=settings.group_id,
         engine_version=VERSION,
         decision=decision,
     )

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.planning import Planner, Render
+from consumer.redrives import Redrive, redrive_headers
 from consumer.registry import PublishedSchemas
 from rules_store.snapshot import Snapshot
 from schemas.addresses import EmailAddress
@@ -124,6 +126,7 @@ def planner(rules: Snapshot = RULES, render_: Render = render) -> Planner:
         render=render_,
         encode=partial(encode_mail, prefix=prefix),
         event_types={str(event_type): event_type for event_type in EventType},
+        group_id="group",
         engine_version="test",
         decision=DECISION,
     )
@@ -336,3 +339,61 @@ def test_a_record_at_which_our_own_code_fails_is_a_dead_letter_and_not_the_end()
 
     assert share.outcome is Outcome.UNREADABLE
     assert [letter.reason for letter in share.dead_letters] == [DeadLetterReason.INTERNAL]
+
+
+# --- redriven records -----------------------------------------------------------------------------
+
+
+def redriven(event: PaymentEvent, rule_id: str | None = None, group: str = "group") -> Record:
+    rule = None if rule_id is None else RuleId(rule_id)
+    headers = redrive_headers(Redrive("dead-letter/0/7", rule), group)
+    return a_record(event)._replace(headers=headers)
+
+
+@given(updates)
+def test_a_redriven_share_gives_its_rules_mails_and_no_others(event: PaymentStatusUpdated) -> None:
+    # Would catch a redrive that mails what the other rules have mailed before.
+    whole = planner().share(a_record(event))
+
+    share = planner().share(redriven(event, "r-all"))
+
+    assert share.mails == tuple(m for m in whole.mails if m[0].rule_id == "r-all")
+
+
+@given(updates)
+def test_a_redriven_record_is_judged_wholly(event: PaymentStatusUpdated) -> None:
+    # Would catch a record that was unreadable before and is mailed in part.
+    assert planner().share(redriven(event)) == planner().share(a_record(event))
+
+
+@given(updates)
+def test_another_groups_redrive_is_an_ordinary_record(event: PaymentStatusUpdated) -> None:
+    # Would catch a group that mails because another one had a dead letter.
+    share = planner().share(redriven(event, "r-all", group="another"))
+
+    assert share == planner().share(a_record(event))
+
+
+def test_a_share_whose_rule_is_gone_gives_no_mail() -> None:
+    event = a_status_update(tenant_id=TenantId("m-1"), previous_status=None)
+
+    assert planner().share(redriven(event, "r-gone-since")) == Share(Outcome.NO_MATCH)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(lambda value: value[:20], "undecodable", id="its routing fields"),
+        pytest.param(lambda value: value[:-3], "undecodable", id="its end"),
+    ],
+)
+def test_a_share_that_cannot_be_read_stays_its_rules_share(
+    spoil: Callable[[bytes], bytes], reason: str
+) -> None:
+    # Without its rule the next redrive would judge it wholly and mail for the other rules again.
+    record = redriven(a_status_update(tenant_id=TenantId("m-1"), previous_status=None), "r-all")
+
+    share = planner().share(record._replace(value=spoil(record.value or b"")))
+
+    (letter,) = share.dead_letters
+    assert (letter.reason, letter.rule_id) == (reason, "r-all")

@@ -53,6 +53,7 @@ def told(record: Record, *tenants: TenantRules, again: bool = False) -> Told:
         render=a_renderer().render,
         encode=partial(encode_mail, prefix=b""),
         event_types={str(event_type): event_type for event_type in EventType},
+        group_id="group",
         engine_version="test",
         decision=a_decision(),
     )

@@ -1,8 +1,8 @@
 import pytest
 
-from consumer.redrives import Redrive, is_redriven, redrive_headers, redrive_of
+from consumer.redrives import Redrive, is_redriven, redrive_headers, redrive_of, settled_as
 from schemas.records import Headers, Record
-from schemas.vocabulary import RuleId
+from schemas.vocabulary import EventId, RuleId
 
 SHARE = Redrive("dead-letter/0/7", RuleId("r-1"))
 WHOLE = Redrive("dead-letter/0/7")
@@ -40,3 +40,17 @@ def test_another_groups_redrive_means_nothing_here() -> None:
     record = a_record(redrive_headers(SHARE, "another-group"))
 
     assert redrive_of(record, "group") is None
+
+
+@pytest.mark.parametrize(
+    ("redrive", "expected"),
+    [
+        pytest.param(None, ("e-1",), id="an ordinary record"),
+        pytest.param(SHARE, ("letter:dead-letter/0/7",), id="a rule's share"),
+        pytest.param(WHOLE, ("e-1", "letter:dead-letter/0/7"), id="a whole record"),
+    ],
+)
+def test_a_record_is_settled_under_these_ids(
+    redrive: Redrive | None, expected: tuple[str, ...]
+) -> None:
+    assert settled_as(redrive, EventId("e-1")) == expected
