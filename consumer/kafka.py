@@ -33,15 +33,17 @@ class KafkaStream:
         topics: Sequence[str],
         new_producer: Callable[[], Producer],
         most: int,
+        wait: float,
         transactional_id: str,
     ) -> None:
-        """Make no client yet; `most` is the largest batch."""
+        """Make no client yet; a batch is full with `most` records or after `wait` seconds."""
         self._new_consumer = new_consumer
         self._joined: Consumer | None = None
         self._topics = list(topics)
         self._new_producer = new_producer
         self._producer: Producer | None = None
         self._most = most
+        self._wait = wait
         self._transactional_id = transactional_id
         self._gone: set[Place] = set()  # taken away during this collect
         self._unsettled: dict[Place, int] = {}  # first offset of the batch that is not settled
@@ -71,12 +73,12 @@ class KafkaStream:
 
     def _poll(self) -> Batch:
         self._gone.clear()
-        first = self._consumer.poll(POLL)  # back with the first record; consume waits for all
+        first = self._consumer.poll(POLL)  # back with a record; consume takes all its time
         if first is None:
             return Batch()
         records = [_record(first)] if self._is_record(first) else []
         self._hold(records)
-        rest = self._consumer.consume(self._most - 1, 0)  # a rebalance may run in here:
+        rest = self._consumer.consume(self._most - 1, self._wait)  # a rebalance may run in here:
         if records and records[0].place in self._gone:
             records = []  # somebody else's now; in `rest` the client sees to that itself
         records += [_record(message) for message in rest if self._is_record(message)]

@@ -33,6 +33,7 @@ def stream(
     transactional_id: str,
     topics: Sequence[str],
     most: int,
+    wait: float = 0.0,
 ) -> KafkaStream:
     """Return a stream that has not asked any broker yet; its properties must be without faults."""
     reading = consumer_properties(bootstrap_servers, group_id, properties)
@@ -42,6 +43,7 @@ def stream(
         topics,
         partial(Producer, writing, logger=client_logger),
         most,
+        wait,
         transactional_id,
     )
 

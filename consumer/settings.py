@@ -111,6 +111,21 @@ class Settings(BaseSettings):
     topic_evaluation: _Topic = Field(
         "evaluation", description="topic that says what became of each range of offsets"
     )
+    topic_repeats: _Topic | None = Field(
+        None,
+        description="topic of the event ids settled lately, never shared by groups; run creates it",
+        examples=["<group id>-repeats"],
+    )
+    repeats_window: _Duration = Field(
+        timedelta(days=7),
+        description="how long an event id published again is known, counted from when it was "
+        "settled (ISO 8601)",
+    )
+    repeats_limit: Annotated[int, _read_by(values.repeats_limit)] = Field(
+        500_000,
+        description="most event ids that one worker remembers, 1 to 50000000; beyond it the oldest "
+        "leave before the window ends",
+    )
     wire_format: Annotated[WireFormat, _word(list(WireFormat))] | None = Field(
         None,
         description="how records are written, confluent or single-object; both are read always",
@@ -162,6 +177,11 @@ class Settings(BaseSettings):
         1_000,
         description="records in a row that are no payment events, with none that is one on any "
         "partition, that stop run, 0 for never",
+    )
+    batch_wait: Annotated[timedelta, _read_by(values.duration_or_none)] = Field(
+        timedelta(0),
+        description="how long a batch waits for more records after its first, PT0S to PT5S; more "
+        "saves transactions and costs latency (ISO 8601)",
     )
     mail_from: Annotated[str, _read_by(values.sender_line)] | None = Field(
         None,
@@ -232,11 +252,21 @@ class Settings(BaseSettings):
         return None if self.mail_from is None else values.sender(self.mail_from)
 
     @property
+    def repeats_topic(self) -> str:
+        """Return the topic of the event ids settled lately."""
+        return self.topic_repeats or repeats_topic_of(self.group_id)
+
+    @property
     def writes(self) -> WireFormat:
         """Return how records are written."""
         if self.wire_format is not None:
             return self.wire_format
         return WireFormat.CONFLUENT if self.schema_registry_url else WireFormat.SINGLE_OBJECT
+
+
+def repeats_topic_of(group_id: str) -> str:
+    """Return the default name of a group's repeats topic."""
+    return f"{group_id}-repeats"
 
 
 class Winning(NamedTuple):
@@ -332,7 +362,7 @@ def _owned(kafka: Mapping[str, Value]) -> list[str]:
 
 def _contradictions(given: Given) -> list[str]:
     """Return what cannot be meant together."""
-    faults = _same_topics(given)
+    faults = [*_same_topics(given), *_nameless_repeats(given)]
     form = given.settings.get(variable_of("wire_format"))
     registry = variable_of("schema_registry_url")
     if form and form.text == WireFormat.CONFLUENT and registry not in given.attempted:
@@ -363,11 +393,35 @@ def _same_topics(given: Given) -> list[str]:
     for field in sorted(_TOPICS, key=lambda field: variable_of(field) in given.settings):
         name = variable_of(field)
         value = given.settings.get(name)
-        topic = value.text if value else str(Settings.model_fields[field].default)
+        topic = value.text if value else _default_topic(field, given)
         if topic in first:
             faults.append(f"{name}: {topic!r} is also {first[topic]}; each topic needs its own")
         first.setdefault(topic, name)
     return faults
+
+
+def _default_topic(field: str, given: Given) -> str:
+    if field == "topic_repeats":
+        return repeats_topic_of(_group_id(given))
+    return str(Settings.model_fields[field].default)
+
+
+def _group_id(given: Given) -> str:
+    value = given.settings.get(variable_of("group_id"))
+    return value.text if value else str(Settings.model_fields["group_id"].default)
+
+
+def _nameless_repeats(given: Given) -> list[str]:
+    """Return the fault of a group id that gives the repeats topic no name it could have."""
+    named, group_id = variable_of("topic_repeats"), _group_id(given)
+    if named in given.attempted:
+        return []
+    try:
+        values.topic(repeats_topic_of(group_id))
+    except InvalidValue:
+        fault = f"{group_id!r} cannot begin the name of a topic; set {named} too"
+        return [f"{variable_of('group_id')}: {fault}"]
+    return []
 
 
 def _properties(kafka: Mapping[str, Value]) -> dict[str, str]:
@@ -432,10 +486,17 @@ def _source(value: Value | None) -> str:
     return value.source if value else "default"
 
 
+#: Settings whose value in force depends on others where they are not given.
+_DERIVED: Mapping[str, Callable[[Settings], str]] = {
+    "topic_repeats": lambda settings: settings.repeats_topic,
+    "wire_format": lambda settings: str(settings.writes),
+}
+
+
 def shown(settings: Settings, field: str) -> str:
     """Return a field's value in force as a person may see it, spelt as it would be typed."""
-    if field == "wire_format":
-        return str(settings.writes)
+    if field in _DERIVED:
+        return _DERIVED[field](settings)
     value: object = getattr(settings, field)
     if isinstance(value, SecretStr):
         url = field.endswith("_url")

@@ -63,7 +63,7 @@ def _needed_by(field: str) -> str:
 def _default(field: str) -> str:
     """Return the default as it would be typed, or in words where it depends on something."""
     about = Settings.model_fields[field]
-    if field in {"transactional_id", "wire_format"}:
+    if field in {"transactional_id", "topic_repeats", "wire_format"}:
         return _typed(field)
     value = about.get_default(call_default_factory=False)
     return spelt(value.get_secret_value() if hasattr(value, "get_secret_value") else value)

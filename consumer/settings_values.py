@@ -106,6 +106,11 @@ def percent(text: str) -> int:
     return _whole(text, 1, 100, "percentage")
 
 
+def repeats_limit(text: str) -> int:
+    """Read how many event ids a worker may remember."""
+    return _whole(text, 1, 50_000_000, "number of ids")
+
+
 def _whole(text: str, least: int, most: int, noun: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
         raise InvalidValue(f"{text!r} is no {noun}; allowed are {least} to {most}")
@@ -129,6 +134,14 @@ def duration(text: str) -> timedelta:
     length = timedelta(**{unit: float(amount or 0) for unit, amount in match.groupdict().items()})
     if not timedelta(milliseconds=10) <= length <= timedelta(days=366):
         raise InvalidValue(f"{text!r} is out of range; allowed are PT0.01S to P366D")
+    return length
+
+
+def duration_or_none(text: str) -> timedelta:
+    """Read a short length of time that may be none at all."""
+    length = timedelta(0) if text == "PT0S" else duration(text)
+    if length > timedelta(seconds=5):
+        raise InvalidValue(f"{text!r} is out of range; allowed are PT0S to PT5S")
     return length
 
 

@@ -178,6 +178,7 @@ def _stream(settings: Settings, *topics: str, suffix: str = "") -> KafkaStream:
         transactional_id=settings.transactional_id + suffix,
         topics=topics,
         most=settings.batch_size,
+        wait=settings.batch_wait.total_seconds(),
     )
 
 

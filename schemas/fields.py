@@ -24,7 +24,7 @@ from schemas.events import (
 )
 from schemas.instants import day, days, instant, milliseconds
 from schemas.mails import OutgoingMail
-from schemas.plans import Evaluation
+from schemas.plans import Evaluation, Repeat
 from schemas.vocabulary import (
     AccountId,
     Audience,
@@ -328,6 +328,7 @@ def fields_of_evaluation(evaluation: Evaluation) -> dict[str, Any]:
     """Return the Avro fields of an evaluation."""
     fields = _fields_of_value(evaluation)
     fields["outcomes"] = {str(outcome): count for outcome, count in evaluation.outcomes.items()}
+    fields["repeats"] = [repeat._asdict() for repeat in evaluation.repeats]
     return fields
 
 
@@ -343,6 +344,7 @@ def evaluation_from_fields(fields: Fields) -> Evaluation:
             engine_version=fields["engine_version"],
             decided_at=instant(fields["decided_at"]),
             outcomes={Outcome(name): count for name, count in fields["outcomes"].items()},
+            repeats=tuple(Repeat(**repeat) for repeat in fields.get("repeats", ())),  # since v2
         )
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         detail = f"no evaluation: {type(error).__name__}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from schemas.mails import OutgoingMail
 from schemas.records import Record
@@ -38,6 +39,13 @@ class Share:
     foreign_rules: int = 0  #: rules of another tenant that were handed over and refused (R1)
 
 
+class Repeat(NamedTuple):
+    """A record whose event id was settled before, and the offset where it came first."""
+
+    offset: int
+    first_offset: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """What became of a range of offsets of one partition, first and last included."""
@@ -50,6 +58,7 @@ class Evaluation:
     engine_version: str
     decided_at: datetime
     outcomes: Mapping[Outcome, int]
+    repeats: tuple[Repeat, ...] = ()  #: each record with the outcome `repeated`, in order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """Bytes for a topic.
+    """Bytes for a topic; where `partition` is None, the key says which one.
 
     `smaller` is the same said in less, for a broker that refuses the size; None where there is
     nothing smaller to say.
@@ -56,6 +56,7 @@ class Publication:
     value: bytes | None
     headers: Headers = ()
     smaller: "Publication | None" = None
+    partition: int | None = None
 
 
 def places(records: Iterable[Record]) -> frozenset[Place]:

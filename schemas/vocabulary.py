@@ -115,7 +115,7 @@ class Outcome(StrEnum):
     """What became of a record. Each has exactly one: the first that holds, in this order."""
 
     UNREADABLE = "unreadable"  #: not an event; its dead letter says why
-    REPEATED = "repeated"  #: its event id was settled before
+    REPEATED = "repeated"  #: a rule wants it, but its event id was settled before
     NO_RULES = "no_rules"  #: the tenant is unknown or has no rule
     UNKNOWN_STATUS = "unknown_status"  #: a status code this version does not know (R12)
     UNCHANGED = "unchanged"  #: the status is the one before (R13)
@@ -123,6 +123,7 @@ class Outcome(StrEnum):
     FAILED = "failed"  #: a rule's mails could not be made; its dead letter says why
     MAILED = "mailed"  #: at least one mail, and nothing failed
     NO_RECIPIENT = "no_recipient"  #: wanted, but everybody was left out (R22)
+    LOST = "lost"  #: never read: retention took it first
 
 
 class DeadLetterReason(StrEnum):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.avro import AvroSchema
-from schemas.published import NAMES, by_fingerprint, published
+from schemas.published import NAMES, by_fingerprint, published, text_of
 
 FOLDER = Path(__file__).parents[2] / "schemas/avsc"
 
@@ -17,6 +17,10 @@ FROZEN = {
     "evaluation.v1.avsc": (
         "effbbf52850225c1",
         "3afbff4363973ebc66b2ed006aaf2ca4fbc701b18dff5e64bb9e6c1345834251",
+    ),
+    "evaluation.v2.avsc": (
+        "cf1649ed28ef3e09",
+        "f90b282229dead0fc0ad9ba19be87d8a8619d9f78793d45047d480cffd064786",
     ),
     "outgoing-mail.v1.avsc": (
         "a84dc736f032a2fb",
@@ -107,6 +111,7 @@ FIELDS = {
         "engine_version",
         "decided_at",
         "outcomes",
+        "repeats",
     ],
 }
 
@@ -153,8 +158,8 @@ LOGICAL = {
 
 
 def declared(name: str) -> dict[str, Any]:
-    text = (FOLDER / f"{name}.v1.avsc").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
+    """Return the newest schema of that name."""
+    schema: dict[str, Any] = json.loads(text_of(name))
     return schema
 
 

@@ -232,6 +232,23 @@ def test_what_is_set_wins() -> None:
             id="topic of another purpose",
         ),
         pytest.param(
+            {"PUSH_GROUP_ID": "my group"},
+            "PUSH_GROUP_ID: 'my group' cannot begin the name of a topic; "
+            "set PUSH_TOPIC_REPEATS too",
+            id="group that gives its repeats topic no name",
+        ),
+        pytest.param(
+            {"PUSH_GROUP_ID": "mine", "PUSH_TOPIC_EVALUATION": "mine-repeats"},
+            "PUSH_TOPIC_EVALUATION: 'mine-repeats' is also PUSH_TOPIC_REPEATS; "
+            "each topic needs its own",
+            id="topic that is the group's repeats",
+        ),
+        pytest.param(
+            {"PUSH_BATCH_WAIT": "PT6S"},
+            "PUSH_BATCH_WAIT: 'PT6S' is out of range; allowed are PT0S to PT5S",
+            id="a batch that waits too long",
+        ),
+        pytest.param(
             {"PUSH_WIRE_FORMAT": "confluent"},
             "PUSH_WIRE_FORMAT: confluent needs PUSH_SCHEMA_REGISTRY_URL",
             id="Confluent framing without a registry",

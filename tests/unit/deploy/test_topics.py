@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.settings import SETTING_NAMES
+from consumer.settings import SETTING_NAMES, load_settings, shown
 from tests.unit.deploy.files import DEPLOY, compose, days, read_yaml
 
 DOCUMENT: dict[str, Any] = read_yaml(DEPLOY / "topics.yaml")
@@ -50,13 +50,27 @@ def test_compose_creates_the_topics_as_the_list_says() -> None:
 
 def test_every_topic_that_has_a_setting_is_listed_under_its_default_name() -> None:
     prefix = "PUSH_TOPIC_"
+    settings = load_settings({})
     defaults = {
-        name.removeprefix(prefix).lower().replace("_", "-")
+        shown(settings, name.removeprefix("PUSH_").lower())
         for name in SETTING_NAMES
         if name.startswith(prefix)
     }
 
     assert {topic["name"] for topic in TOPICS} == defaults
+
+
+def test_settled_ids_are_kept_a_day_longer_than_they_count() -> None:
+    (repeats,) = [topic for topic in TOPICS if topic["name"] == load_settings({}).repeats_topic]
+
+    assert days(repeats["retention"]) == load_settings({}).repeats_window + timedelta(days=1)
+
+
+def test_settled_ids_have_a_partition_for_each_of_the_widest_input() -> None:
+    partitions = {topic["name"]: topic["partitions"] for topic in TOPICS}
+    inputs = ("payment-file-rejected", "payment-status-updated")
+
+    assert partitions[load_settings({}).repeats_topic] == max(partitions[name] for name in inputs)
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: str(topic["name"]))

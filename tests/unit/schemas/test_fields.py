@@ -15,7 +15,7 @@ from schemas.fields import (
     fields_of_mail,
     mail_from_fields,
 )
-from schemas.plans import Evaluation
+from schemas.plans import Evaluation, Repeat
 from schemas.vocabulary import AccountId, DeadLetterReason, EventType, Generation, Outcome
 from tests.builders import a_file_rejected, a_status_update
 from tests.unit.schemas.mails import a_mail
@@ -335,7 +335,8 @@ EVALUATION = Evaluation(
     rules_generation=Generation(7),
     engine_version="0.1.0",
     decided_at=datetime(2026, 11, 24, 8, 30, tzinfo=UTC),
-    outcomes={Outcome.MAILED: 4, Outcome.NO_MATCH: 6},
+    outcomes={Outcome.MAILED: 4, Outcome.NO_MATCH: 4, Outcome.REPEATED: 2},
+    repeats=(Repeat(12, 3), Repeat(19, 12)),
 )
 
 
@@ -343,8 +344,21 @@ def test_an_evaluation_comes_back_out_of_its_fields() -> None:
     assert evaluation_from_fields(fields_of_evaluation(EVALUATION)) == EVALUATION
 
 
+def test_an_evaluation_of_the_first_version_repeats_nothing() -> None:
+    fields = fields_of_evaluation(EVALUATION)
+    del fields["repeats"]
+
+    assert evaluation_from_fields(fields).repeats == ()
+
+
 @pytest.mark.parametrize(
-    ("name", "wrong"), [("outcomes", {"lost": 1}), ("outcomes", 7), ("decided_at", 2**62)]
+    ("name", "wrong"),
+    [
+        ("outcomes", {"vanished": 1}),
+        ("outcomes", 7),
+        ("decided_at", 2**62),
+        ("repeats", [{"offset": 1}]),
+    ],
 )
 def test_an_evaluation_that_cannot_be_meant_is_invalid(name: str, wrong: object) -> None:
     with pytest.raises(InvalidEvent, match="no evaluation") as caught:

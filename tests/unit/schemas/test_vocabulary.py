@@ -48,6 +48,7 @@ def test_outcomes_stand_in_the_order_in_which_the_first_wins() -> None:
         "failed",
         "mailed",
         "no_recipient",
+        "lost",
     ]
 
 
