@@ -1,6 +1,6 @@
 # The only entry. Needs Python 3.11 or newer (with venv) and make; what is missing is said.
 .DEFAULT_GOAL := help
-.PHONY: help install install-demo demo run deliver format lint quick test check lock doctor \
+.PHONY: help install install-demo demo run deliver format lint quick test chaos check lock doctor \
         system-packages fetch
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -14,6 +14,9 @@ QUICK := not kafka and not registry and not postgresql and not prometheus and no
 SIDE_BY_SIDE := -n 3 --dist worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
            --no-emit-index-url --no-header --no-annotate $(UPGRADE)
+# Variables of a measurement as its options: EVENTS=5 becomes --events 5.
+lower = $(shell echo $(1) | tr A-Z a-z)
+options = $(foreach name,$(1),$(if $($(name)),--$(call lower,$(name)) $($(name))))
 # What is installed with everything for tests is enough for the demo too.
 FOR_DEMO := $(or $(wildcard $(VENV)/installed-dev),$(VENV)/installed-base)
 
@@ -48,6 +51,9 @@ quick: install ## the tests that need no service
 
 test: quick fetch ## the whole suite; finds or starts the real parts, says what it left out
 	$(BIN)/pytest -m "not ($(QUICK))"
+
+chaos: install fetch ## kill, pause and starve everything under load, audit each record (EVENTS= FAULTS= SEED= PROTOCOL=)
+	$(BIN)/python -m tests.campaigns.chaos $(call options,EVENTS FAULTS SEED PROTOCOL WORKERS PACE)
 
 check: lint test ## what must be green before anything lands
 

@@ -28,18 +28,40 @@ NOT_EXECUTED = {"FIN_UPLOAD_FAILED", "FIN_UPLOAD_UNCLEAR", "FIN_VEU_CANCELED", "
 def expected_mails(tenants: Iterable[Plain], events: Iterable[Plain]) -> dict[str, tuple[str, ...]]:
     """Return mail id → (tenant, event id, rule id, address), for events as (topic, fields)."""
     by_id = {tenant["id"]: tenant for tenant in tenants}
-    expected: dict[str, tuple[str, ...]] = {}
-    for event in events:
-        tenant = by_id.get(event["tenant_id"])
-        if tenant is None:
-            continue
-        for rule in tenant["rules"]:
-            if wants(rule, event):
-                for address in addresses(tenant, rule):
-                    text = "\0".join(["mail:1", event["event_id"], rule["id"], address])
-                    name = hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
-                    expected[name] = (tenant["id"], event["event_id"], rule["id"], address)
-    return expected
+    return {
+        name: (event["tenant_id"], event["event_id"], rule_id, address)
+        for event in events
+        for name, rule_id, address in mails_of(by_id.get(event["tenant_id"]), event)
+    }
+
+
+def mails_of(tenant: Plain | None, event: Plain) -> Iterator[tuple[str, str, str]]:
+    """Yield (mail id, rule id, address) for each mail that an event of this tenant gives."""
+    for rule in tenant["rules"] if tenant else ():
+        if wants(rule, event):
+            for address in addresses(tenant or {}, rule):
+                yield mail_id(event["event_id"], rule["id"], address), rule["id"], address
+
+
+def mail_id(event_id: str, rule_id: str, address: str) -> str:
+    """Return a mail's name (R15): 32 hex digits over what makes it."""
+    text = f"mail:1\0{event_id}\0{rule_id}\0{address}"
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:32]
+
+
+def outcome(tenant: Plain | None, event: Plain) -> str:
+    """Say what becomes of a readable event that was not settled before (domain.md, section 2)."""
+    if tenant is None or not tenant["rules"]:
+        return "no_rules"
+    if "status" in event:
+        if event["status"] not in KNOWN_STATUSES | {"KON_REJECTED"}:
+            return "unknown_status"
+        if event["status"] == event.get("previous_status"):
+            return "unchanged"
+    wanting = [rule for rule in tenant["rules"] if wants(rule, event)]
+    if not wanting:
+        return "no_match"
+    return "mailed" if any(any(addresses(tenant, rule)) for rule in wanting) else "no_recipient"
 
 
 def wants(rule: Plain, event: Plain) -> bool:

@@ -79,6 +79,10 @@ class Container:
         self._container.stop()
         Reaper.delete_instance()
 
+    def run(self, line: str) -> str:
+        """Run a line of its shell inside and return what it printed."""
+        return str(self._wrapped().exec_run(["sh", "-c", line]).output, errors="replace")
+
     def tail(self) -> str:
         """Return its last words."""
         return str(self._wrapped().logs(tail=30), errors="replace") if self._begun else ""

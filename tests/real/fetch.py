@@ -17,4 +17,5 @@ def fetch(what: str, get: Callable[[], Path]) -> None:
 
 if __name__ == "__main__" and found.docker_engine() is None:
     fetch("Apache Kafka", kafka.jars)
+    fetch("Apache Kafka's tools", kafka.tools)
     fetch("Schema Registry", registry.program)

@@ -28,7 +28,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported th
 from tests.real import found
 from tests.real.containers import Container
 from tests.real.found import LeftOut
-from tests.real.maven import COPY_DEPENDENCIES, kept
+from tests.real.maven import COPY, COPY_DEPENDENCIES, kept
 from tests.real.parts import Runs, first_to_start, start_or_leave_out
 from tests.real.processes import Process
 from tests.real.waiting import LOOPBACK, free_port, listens, wait_until
@@ -103,11 +103,18 @@ class Kafka:
 
     def set_topic_config(self, topic: str, **config: str) -> None:
         """Change properties of a topic, dots written as underscores: `max_message_bytes="5"`."""
+        self._set_config(ResourceType.TOPIC, topic, config)
+
+    def set_group_config(self, group: str, **config: str) -> None:
+        """Change properties that the broker has for a group: `consumer_session_timeout_ms="5"`."""
+        self._set_config(ResourceType.GROUP, group, config)
+
+    def _set_config(self, kind: ResourceType, name: str, config: Mapping[str, str]) -> None:
         entries = [
-            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
-            for name, value in config.items()
+            ConfigEntry(of.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for of, value in config.items()
         ]
-        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        resource = ConfigResource(kind, name, incremental_configs=entries)
         admin = self._admin()  # must outlive its answers
         for altered in admin.incremental_alter_configs([resource]).values():
             altered.result(30)
@@ -145,6 +152,24 @@ class Kafka:
             places = [TopicPartition(topic, place) for place in self._places(topic)]
             answer = asking.committed(places, timeout=30)
             return {place.partition: place.offset for place in answer if place.offset >= 0}
+        finally:
+            asking.close()
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return the offset after the last record of each partition, uncommitted ones included."""
+        asking = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": self.fresh_name("ends"),
+                "isolation.level": "read_uncommitted",
+                "log_level": 0,
+            }
+        )
+        try:
+            return {
+                place: asking.get_watermark_offsets(TopicPartition(topic, place), timeout=10)[1]
+                for place in self._places(topic)
+            }
         finally:
             asking.close()
 
@@ -238,6 +263,12 @@ def _in_a_container() -> Kafka:
 def jars() -> Path:
     """Return the folder of a broker's jars; raise `LeftOut` if they cannot be had."""
     return kept(f"kafka/{VERSION}", [COPY_DEPENDENCIES, "-f", str(POM), "-DincludeScope=runtime"])
+
+
+def tools() -> Path:
+    """Return the folder of the jar with Kafka's own tools; raise `LeftOut` if it cannot be had."""
+    artifact = f"-Dartifact=org.apache.kafka:kafka-tools:{VERSION}"
+    return kept(f"kafka-tools/{VERSION}", [COPY, artifact])
 
 
 def _on_the_jvm() -> Kafka:

@@ -113,6 +113,11 @@ class Process:
         if self.belongings is not None:
             shutil.rmtree(self.belongings, ignore_errors=True)
 
+    @property
+    def output_file(self) -> Path:
+        """Where its standard output is kept, of all its starts."""
+        return self._file("out")
+
     def output(self) -> str:
         """Return what it has written to standard output."""
         return self._text("out")
