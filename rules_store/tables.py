@@ -29,9 +29,12 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The migration that these tables are the result of.
-REVISION = "0001"
+REVISION = "0002"
 
 VERSION_TABLE = "push_alembic_version"
+
+#: What PostgreSQL notifies at the commit of every change, with its generation as the payload.
+CHANNEL = "push_rules"
 
 metadata = MetaData()
 
@@ -224,6 +227,18 @@ external_recipients = Table(
     _of_rule(),
     _is_not_empty("rule_external_recipients", "address"),
     _is_language("rule_external_recipients"),
+)
+
+#: The tables whose changes form generations; the history keeps every version of their rows.
+COUNTED = (
+    tenants,
+    users,
+    bank_accounts,
+    rules,
+    rule_statuses,
+    rule_accounts,
+    internal_recipients,
+    external_recipients,
 )
 
 #: One row: how many generations there were. Triggers count, nobody else writes it.

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from rules_store.tables import VERSION_TABLE, metadata
+from rules_store.history_tables import metadata
+from rules_store.tables import VERSION_TABLE
 
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:

@@ -19,66 +19,12 @@ from sqlalchemy.exc import IntegrityError
 
 from rules_store import tables
 from rules_store.migrating import check, downgrade, upgrade
-from rules_store.sql import SqlRulesStore, engine_for
+from rules_store.sql import SqlRulesStore
 from schemas.errors import SchemaOutdated
 from tests.builders import a_rule, a_tenant_with, an_external_recipient
+from tests.migrations.raw_sql import RULE, UPDATED, disposed, filled, raw
 
-COUNTED = [name for name in tables.metadata.tables if name != "push_rules_generation"]
-
-RULE = "INSERT INTO push_rules (tenant_id, rule_id, description, event_type) VALUES "
-UPDATED = "payment-status-updated"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'rules.db'}"
-    return str(request.getfixturevalue("postgresql").url())
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    upgrade(url)
-    with disposed(url) as engine:
-        yield engine
-
-
-@pytest.fixture
-def on_postgresql(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    url = request.getfixturevalue("postgresql").url()
-    upgrade(url)
-    with disposed(url) as engine:
-        yield engine
-
-
-@contextlib.contextmanager
-def disposed(url: str) -> Iterator[Engine]:
-    engine = engine_for(url)
-    yield engine
-    engine.dispose()
-
-
-def raw(engine: Engine, *statements: str) -> None:
-    with engine.begin() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-
-
-def filled(engine: Engine) -> SqlRulesStore:
-    """Return the store with a rule `r` of the tenant `m` that has a row in every table."""
-    raw(
-        engine,
-        "INSERT INTO push_tenants (tenant_id, name) VALUES ('m', 'Muster')",
-        "INSERT INTO push_users (tenant_id, user_id, name) VALUES ('m', 'u', 'Anna')",
-        "INSERT INTO push_bank_accounts (tenant_id, account_id) VALUES ('m', 'a')",
-        f"{RULE} ('m', 'r', 'Regel', '{UPDATED}')",
-        "INSERT INTO push_rule_statuses VALUES ('m', 'r', 'FIN_REJECTED')",
-        "INSERT INTO push_rule_accounts VALUES ('m', 'r', 'a')",
-        "INSERT INTO push_rule_internal_recipients VALUES ('m', 'r', 'u', 0)",
-        "INSERT INTO push_rule_external_recipients (tenant_id, rule_id, address)"
-        " VALUES ('m', 'r', 'x@y.example')",
-    )
-    return SqlRulesStore(engine)
+COUNTED = [table.name for table in tables.COUNTED]
 
 
 # --- migrations ---
