@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from rules_store.changes import Change
@@ -42,6 +43,31 @@ class RulesStore(Protocol):
 
         Tenants and rules are sorted by id, recipients stand in the order their rule gives them. A
         row that cannot be meant spoils its own rule and no other.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a generation did to one thing, when, and by whom.
+
+    `changed_by` is what the writer said of itself, `database_user` whom PostgreSQL let in.
+    """
+
+    generation: Generation
+    changed_at: datetime
+    changed_by: str | None
+    database_user: str | None
+    change: Change
+
+
+class RulesHistory(Protocol):
+    """The rules as they once were; raises what `RulesStore` raises."""
+
+    def load_as_of(self, tenant_id: TenantId, generation: Generation) -> TenantRules | None:
+        """Return what the store held of a tenant at a generation, none if there was no such tenant.
+
+        It is what `load` gave then, a rule that cannot be meant left out. Raise `InvalidInput`
+        where the generation is older than the history, or not there yet.
         """
 
 

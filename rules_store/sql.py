@@ -26,8 +26,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from rules_store import tables, writing
 from rules_store.changes import Change, ChangeKind, Thing, changes_of_tenant
-from rules_store.ports import LoadedRules
+from rules_store.history import rows_as_of, versions
+from rules_store.ports import LoadedRules, Version
 from rules_store.rows import StoredRows, read_rows
+from rules_store.signing import signed
 from schemas.errors import AccessDenied, InvalidSettings, SchemaOutdated, StoreUnavailable
 from schemas.rules import TenantRules
 from schemas.vocabulary import Generation, RuleId, TenantId
@@ -178,9 +180,13 @@ def _check_revision(connection: Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SqlRulesStore:
-    """A `RulesStore` in SQLite or PostgreSQL; its triggers count the generations."""
+    """A `RulesStore` in SQLite or PostgreSQL; its triggers count the generations.
+
+    `changed_by` is whom the history names for what is changed here.
+    """
 
     engine: Engine
+    changed_by: str | None = None
 
     def generation(self) -> Generation:
         """Return the generation of the last committed change."""
@@ -193,6 +199,19 @@ class SqlRulesStore:
             _check_revision(connection)
             return read_rows(_generation(connection), _stored_rows(connection, None))
 
+    def load_as_of(self, tenant_id: TenantId, generation: Generation) -> TenantRules | None:
+        """Return what the store held of a tenant at a generation."""
+        with reading(self.engine) as connection:
+            _check_revision(connection)
+            loaded = read_rows(generation, rows_as_of(connection, tenant_id, generation))
+        return next(iter(loaded.rules.tenants), None)
+
+    def versions(self, tenant_id: TenantId, since: Generation) -> tuple[Version, ...]:
+        """Return what of a tenant was created, changed and deleted after a generation."""
+        with reading(self.engine) as connection:
+            _check_revision(connection)
+            return versions(connection, tenant_id, since)
+
     def compare(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
         """Return what `apply` would change, and change nothing."""
         with reading(self.engine) as connection:
@@ -201,7 +220,7 @@ class SqlRulesStore:
 
     def apply(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
         """Bring these tenants to exactly this, in one transaction, and return what changed."""
-        with writing_to(self.engine) as connection:
+        with self._writing() as connection:
             _check_revision(connection)
             writing.await_other_writers(connection)
             changes = _compare(connection, tenants)
@@ -210,7 +229,7 @@ class SqlRulesStore:
 
     def delete_rule(self, tenant_id: TenantId, rule_id: RuleId) -> tuple[Change, ...]:
         """Delete a rule and return that change, or none if there was no such rule."""
-        with writing_to(self.engine) as connection:
+        with self._writing() as connection:
             _check_revision(connection)
             description = connection.scalar(
                 select(tables.rules.c.description).where(
@@ -222,6 +241,11 @@ class SqlRulesStore:
             change = Change(ChangeKind.DELETED, Thing.RULE, tenant_id, rule_id, description)
             writing.write(connection, (change,), ())
         return (change,)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with writing_to(self.engine) as connection, signed(connection, self.changed_by):
+            yield connection
 
 
 def _generation(connection: Connection) -> Generation:

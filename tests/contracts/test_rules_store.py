@@ -11,19 +11,22 @@ import pytest
 from rules_store.changes import Change, ChangeKind, Thing
 from rules_store.memory import MemoryRulesStore
 from rules_store.migrating import upgrade
-from rules_store.ports import RulesStore, RulesWriter
+from rules_store.ports import RulesHistory, RulesStore, RulesWriter
 from rules_store.sql import SqlRulesStore, engine_for
 from schemas.bank_accounts import BankAccount
+from schemas.errors import InvalidInput
 from schemas.rules import (
     AllAccounts,
     ChosenAccounts,
     ExternalRecipient,
     OnFileRejected,
     OnStatusUpdated,
+    TenantRules,
 )
 from schemas.vocabulary import (
     AccountId,
     DetailLevel,
+    Generation,
     Language,
     PaymentStatus,
     RuleId,
@@ -41,8 +44,8 @@ from tests.builders import (
 )
 
 
-class Store(RulesStore, RulesWriter, Protocol):
-    """Both at once, as every adapter has it."""
+class Store(RulesStore, RulesWriter, RulesHistory, Protocol):
+    """All at once, as every adapter has it."""
 
 
 @pytest.fixture(
@@ -238,3 +241,43 @@ def test_deleting_what_is_not_there_changes_nothing(store: Store) -> None:
     changes = store.delete_rule(TenantId("m-2"), RuleId("r-every-status"))
 
     assert (changes, store.generation()) == ((), before)
+
+
+def test_a_tenant_is_what_it_was_at_every_generation(store: Store) -> None:
+    states = [
+        a_tenant_with(a_rule(external_recipients=(an_external_recipient(),))),
+        a_tenant_with(a_rule(enabled=False, internal_recipients=())),
+        a_tenant_with(users={}, bank_accounts={}),
+        a_tenant_with(a_rule(rule_id=RuleId("r-new"), trigger=OnFileRejected())),
+    ]
+
+    generations = [applied(store, state) for state in states]
+    other = a_tenant_with(tenant=a_tenant(tenant_id=TenantId("m-2")))
+    last = applied(store, other)
+
+    tenant_id = TenantId("m-10482")
+    assert [store.load_as_of(tenant_id, at) for at in generations] == states
+    assert store.load_as_of(tenant_id, last) == states[-1]
+
+
+def applied(store: Store, tenant: TenantRules) -> Generation:
+    store.apply([tenant])
+    return store.generation()
+
+
+def test_a_tenant_was_not_there_before_it_came(store: Store) -> None:
+    before = store.generation()
+
+    store.apply([a_tenant_with(a_rule())])
+
+    assert store.load_as_of(TenantId("m-10482"), before) is None
+
+
+@pytest.mark.parametrize("generation", [-1, 1000])
+def test_a_generation_that_the_history_does_not_know_is_refused(
+    store: Store, generation: int
+) -> None:
+    store.apply([a_tenant_with(a_rule())])
+
+    with pytest.raises(InvalidInput, match=f"generation {generation}: "):
+        store.load_as_of(TenantId("m-10482"), Generation(generation))
