@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.real import left_out
 from tests.real import smtp_sink as sink
@@ -36,6 +37,9 @@ class Spawn(Protocol):
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say in the end what was left out, and end the parts when told to stop, as Ctrl-C does."""
+    # How long one example takes says something about the machine's load, not about a property.
+    settings.register_profile("house", deadline=None)
+    settings.load_profile("house")
     config.pluginmanager.register(left_out)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
