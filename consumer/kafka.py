@@ -12,15 +12,16 @@ from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from consumer.kafka_calls import CALL, finished
 from consumer.kafka_errors import TOO_LARGE, consumer_meaning, kafka_errors
+from consumer.kafka_records import record_of
 from schemas.errors import InvalidSettings, KafkaUnavailable
-from schemas.records import Batch, Headers, Place, Publication, Record
+from schemas.records import Batch, Place, Publication, Record
 
 logger = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds; bounds how long a stop request is not seen
 COMMIT_DEADLINE = 15.0  # seconds; less than the transaction's timeout
-CALL = 5.0  # seconds one call to the coordinator may take before it is made again
 FENCED_AT_MOST, FENCED_WITHIN = 3, 300.0  # times, seconds: then two processes share one id
 
 
@@ -76,12 +77,12 @@ class KafkaStream:
         first = self._consumer.poll(POLL)  # back with a record; consume takes all its time
         if first is None:
             return Batch()
-        records = [_record(first)] if self._is_record(first) else []
+        records = [record_of(first)] if self._is_record(first) else []
         self._hold(records)
         rest = self._consumer.consume(self._most - 1, self._wait)  # a rebalance may run in here:
         if records and records[0].place in self._gone:
             records = []  # somebody else's now; in `rest` the client sees to that itself
-        records += [_record(message) for message in rest if self._is_record(message)]
+        records += [record_of(message) for message in rest if self._is_record(message)]
         self._hold(records)
         return Batch(tuple(records))
 
@@ -128,7 +129,7 @@ class KafkaStream:
                 outgoing.produce(producer)
             group = self._consumer.consumer_group_metadata()  # afresh: rebalances change it
             producer.send_offsets_to_transaction(_next_offsets(batch), group, 10)
-            if _finished(producer.commit_transaction, COMMIT_DEADLINE):
+            if finished(producer.commit_transaction, COMMIT_DEADLINE):
                 self._producer = None  # a late answer may reach the next transaction (KIP-890)
             return True
         except KafkaException as error:
@@ -150,7 +151,7 @@ class KafkaStream:
         if not error.txn_requires_abort():
             return
         try:
-            if not _finished(producer.abort_transaction, COMMIT_DEADLINE):
+            if not finished(producer.abort_transaction, COMMIT_DEADLINE):
                 self._producer = producer
         except KafkaException as failure:
             logger.warning("abort_failed", extra={"kafka_error": failure.args[0].name()})
@@ -167,7 +168,7 @@ class KafkaStream:
     def _started_producer(self) -> Producer:
         """Return a producer that has resolved whatever its predecessor left open."""
         producer = self._new_producer()
-        _finished(producer.init_transactions, COMMIT_DEADLINE)
+        finished(producer.init_transactions, COMMIT_DEADLINE)
         return producer
 
     def _rewind(self) -> None:
@@ -246,39 +247,6 @@ class _Outgoing:
             self._publication = self._publication.smaller
         self._alone = True
         return True
-
-
-def _finished(call: Callable[[float], object], deadline: float) -> bool:
-    """Make the call until it is through; True if it took more than one (kafka.md, section 3)."""
-    end, again = monotonic() + deadline, False
-    while True:
-        try:
-            call(max(0.5, min(CALL, end - monotonic())))
-            return again
-        except KafkaException as error:
-            if not error.args[0].retriable() or monotonic() > end:
-                raise
-            again = True
-
-
-def _record(message: Message) -> Record:
-    return Record(
-        message.topic(),  # type: ignore[arg-type]  # a record without an error has all of these
-        message.partition(),  # type: ignore[arg-type]
-        message.offset(),  # type: ignore[arg-type]
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        _headers(message),
-    )
-
-
-def _headers(message: Message) -> Headers:
-    given = message.headers()
-    if not given:
-        return ()
-    pairs = given.items() if isinstance(given, dict) else given
-    return tuple((n, v.encode() if isinstance(v, str) else v) for n, v in pairs)
 
 
 def _next_offsets(batch: Batch) -> list[TopicPartition]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.errors import KafkaUnavailable
-from schemas.records import Batch, Place, Publication, Record
+from schemas.records import Batch, Headers, Place, Publication, Record
 
 
 @dataclass(slots=True)
@@ -16,11 +16,17 @@ class MemoryTopics:
     published: list[Publication] = field(default_factory=list)
 
     def append(
-        self, topic: str, value: bytes | None, *, key: bytes | None = None, partition: int = 0
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        partition: int = 0,
+        headers: Headers = (),
     ) -> Record:
         """Add a record at the end of a partition and return it."""
         log = self.records.setdefault(Place(topic, partition), [])
-        record = Record(topic, partition, len(log), -1, key, value)
+        record = Record(topic, partition, len(log), -1, key, value, headers)
         log.append(record)
         return record
 

@@ -16,8 +16,11 @@ from consumer.breaker import Breaker, Limits
 from consumer.delivering import Intake
 from consumer.evaluating import Evaluating
 from consumer.kafka import KafkaStream
+from consumer.kafka_letters import KafkaDeadLetters, KafkaRedriver
 from consumer.lag import Lag
 from consumer.ledger_count import LedgerCount
+from consumer.letters.redriving import Redriving
+from consumer.letters.tenants import Peeking
 from consumer.logs import log_crashes, set_up
 from consumer.loop import Loop
 from consumer.metrics import DeliveryMetrics, RulesFigures, WorkerMetrics
@@ -443,6 +446,26 @@ def _delivery_status(settings: Settings, counted: LedgerCount, lag: Lag) -> Mapp
         "waiting": counted.waiting(),
         "seconds_behind": {f"{p.topic}/{p.partition}": s for p, s in lag.seconds().items()},
     }
+
+
+# --- dead-letters ---------------------------------------------------------------------------------
+
+
+def letters(settings: Settings) -> tuple[Redriving, Peeking]:
+    """Return what looks at dead letters and puts them back; no broker has been asked yet."""
+    servers = settings.kafka_bootstrap_servers or ""
+    inputs = event_types(settings)
+    peeking = Peeking(Codec(writer_schemas(settings)), inputs)
+    delivery = (settings.group_id + SUFFIX, settings.topic_outgoing_mail)
+    redriving = Redriving(
+        topic=KafkaDeadLetters(servers, settings.kafka, settings.topic_dead_letter),
+        redriver=KafkaRedriver(servers, settings.kafka, f"{settings.group_id}-redrive"),
+        group_id=settings.group_id,
+        home=frozenset({*((settings.group_id, topic) for topic in inputs), delivery}),
+        tenant_of=peeking.tenant,
+        now=_utc_now,
+    )
+    return redriving, peeking
 
 
 # --- small parts ----------------------------------------------------------------------------------

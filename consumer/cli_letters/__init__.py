@@ -1,0 +1,1 @@
+"""`push-services dead-letters`: each command imports what it needs inside itself."""

@@ -1,0 +1,209 @@
+"""The dead-letter topic from outside the worker: a reader to its end, and a redrive's producer.
+
+The reader joins no group and commits nothing. A read_committed reader comes to its end before the
+first open transaction; what lies behind it (a mark, say) would be missed. So the end is asked for
+with READ_UNCOMMITTED, and open transactions below it are waited for (kafka.md, section 6).
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported there, not exported
+    AdminClient,
+    OffsetSpec,
+)
+
+from consumer.kafka_calls import CALL, finished
+from consumer.kafka_errors import consumer_meaning, kafka_errors, meaning
+from consumer.kafka_records import record_of
+from consumer.kafka_settings import client_properties, consumer_properties, producer_properties
+from consumer.letters.reading import Position
+from schemas.errors import Fatal, InvalidSettings, KafkaUnavailable
+from schemas.records import Publication, Record
+
+ASK = 10.0  # seconds a question may take
+STUCK = 60.0  # seconds without a record: longer than our transactions may stay open
+COMMIT = 15.0  # seconds
+
+EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+quiet = logging.getLogger("librdkafka.letters")  # what fails is told by the command itself
+quiet.disabled = True
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaDeadLetters:
+    """A `DeadLetterTopic`."""
+
+    bootstrap_servers: str
+    properties: Mapping[str, str]
+    topic: str
+
+    def records(self, since: datetime | None = None) -> Iterator[Record]:
+        """Yield what is committed; see `DeadLetterTopic`."""
+        with kafka_errors():
+            partitions = self._partitions()
+            ends = self._offsets(partitions, LATEST)
+            starts = self._offsets(partitions, EARLIEST if since is None else _from(since))
+            # Behind the last record there is no offset for a time, and nothing to read.
+            given = {p: start if start >= 0 else ends[p] for p, start in starts.items()}
+            yield from self._read(given, ends)
+
+    def records_from(self, place: Position) -> Iterator[Record]:
+        """Yield one partition's from an offset on; see `DeadLetterTopic`."""
+        with kafka_errors():
+            if place.partition not in self._partitions():
+                return
+            first = self._offsets([place.partition], EARLIEST)[place.partition]
+            end = self._offsets([place.partition], LATEST)
+            yield from self._read({place.partition: max(place.offset, first)}, end)
+
+    def _partitions(self) -> list[int]:
+        found = self._admin().list_topics(self.topic, timeout=ASK).topics[self.topic]
+        if found.error is not None:
+            if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise InvalidSettings([f"PUSH_TOPIC_DEAD_LETTER: there is no topic {self.topic!r}"])
+            raise meaning(found.error)
+        return sorted(found.partitions)
+
+    def _offsets(self, partitions: Sequence[int], which: OffsetSpec) -> dict[int, int]:
+        admin = self._admin()  # must outlive its answers
+        answers = admin.list_offsets(
+            {TopicPartition(self.topic, p): which for p in partitions},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=ASK,
+        )
+        return {place.partition: answer.result().offset for place, answer in answers.items()}
+
+    def _admin(self) -> AdminClient:
+        return AdminClient(client_properties(self.bootstrap_servers, self.properties), logger=quiet)
+
+    def _read(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Record]:
+        left = {partition for partition, start in starts.items() if start < ends[partition]}
+        if not left:
+            return
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(self.topic, p, starts[p]) for p in sorted(left)])
+            yield from self._read_to(consumer, left, ends)
+        finally:
+            consumer.close()
+
+    def _consumer(self) -> Consumer:
+        group = f"{self.topic}-letters"  # asked for by the client; nothing is committed to it
+        properties = consumer_properties(self.bootstrap_servers, group, self.properties)
+        return Consumer(
+            {**properties, "enable.partition.eof": True, "auto.offset.reset": "earliest"},
+            logger=quiet,
+        )
+
+    def _read_to(
+        self, consumer: Consumer, left: set[int], ends: Mapping[int, int]
+    ) -> Iterator[Record]:
+        heard = monotonic()
+        while left:
+            for message in consumer.consume(500, 0.5):
+                end = ends[message.partition() or 0]
+                if message.error() is None and (message.offset() or 0) < end:
+                    yield record_of(message)
+                    heard = monotonic()
+                elif _is_at_end(message, end):
+                    left.discard(message.partition() or 0)
+            if monotonic() - heard > STUCK:
+                detail = f"{self.topic}: no answer, or a transaction that stays open"
+                raise KafkaUnavailable(f"{detail}, for {STUCK:g} s")
+
+
+def _from(since: datetime) -> OffsetSpec:
+    spec: OffsetSpec = OffsetSpec.for_timestamp(int(since.timestamp() * 1000))
+    return spec
+
+
+def _is_at_end(message: Message, end: int) -> bool:
+    """Say whether a partition is read to its end; raise what cannot be waited out."""
+    error = message.error()
+    if error is None:
+        return True  # a record that came later
+    if error.code() == KafkaError._PARTITION_EOF:
+        return (message.offset() or 0) >= end
+    fault = consumer_meaning(error)
+    if fault is not None:
+        raise fault
+    return False  # the client goes on by itself
+
+
+class KafkaRedriver:
+    """A `Redriver` on one transactional producer, which is not used again after a failure."""
+
+    def __init__(
+        self, bootstrap_servers: str, properties: Mapping[str, str], transactional_id: str
+    ) -> None:
+        """Make no client yet."""
+        self._properties = producer_properties(bootstrap_servers, transactional_id, properties)
+        self._producer: Producer | None = None
+
+    def take_over(self) -> None:
+        """Fence a predecessor and end its transaction; see `Redriver`."""
+        with kafka_errors():
+            self._producer = Producer(self._properties, logger=quiet)
+            finished(self._producer.init_transactions, COMMIT)
+
+    def publish(self, publications: Sequence[Publication]) -> None:
+        """Publish in one transaction; see `Redriver`."""
+        producer = self._producer
+        if producer is None:
+            raise KafkaUnavailable("Kafka: the producer is not ready")
+        self._producer = None  # until this one is through: what is in doubt is not used again
+        try:
+            producer.begin_transaction()
+            for publication in publications:
+                _produce(producer, publication)
+            again = finished(producer.commit_transaction, COMMIT)
+        except (KafkaException, BufferError) as failure:
+            _give_up(producer)
+            raise _said(failure) from failure
+        if again:
+            self.take_over()  # a late answer may reach the next transaction (KIP-890)
+        else:
+            self._producer = producer
+
+
+def _produce(producer: Producer, publication: Publication) -> None:
+    partition = -1 if publication.partition is None else publication.partition  # -1: by the key
+    producer.produce(
+        publication.topic,
+        publication.value,
+        publication.key,
+        partition,
+        headers=list(publication.headers) or None,
+    )
+
+
+def _give_up(producer: Producer) -> None:
+    """Abort, so that readers need not wait for the transaction's timeout."""
+    try:
+        producer.abort_transaction(CALL)
+    except KafkaException:
+        quiet.warning("abort_failed")
+
+
+def _said(failure: KafkaException | BufferError) -> Exception:
+    if isinstance(failure, BufferError):
+        return KafkaUnavailable("Kafka: the producer's queue is full")
+    error = failure.args[0]
+    if error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED):
+        return Fatal("another redrive of this group has taken over; this one stops")
+    return meaning(error)
