@@ -1,11 +1,14 @@
 """What must happen to a tenant's stored rules so that they become the wanted ones: data, no act."""
 
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from rules_store.addresses import identity_of, split_addresses
+from schemas.errors import InvalidInput
 from schemas.rules import ExternalRecipient, Rule, Tenant, TenantRules, User
+from schemas.subjects import one_line
 from schemas.vocabulary import DetailLevel, RuleId, TenantId
 
 
@@ -26,6 +29,13 @@ class Thing(StrEnum):
     RULE = "rule"
 
 
+class Extent(Enum):
+    """What becomes of users, bank accounts and rules that the store has and nobody gave."""
+
+    WHOLE = "whole"  #: they are deleted: what is given is all there is
+    PART = "part"  #: they stay
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing created, changed or deleted. `description` is a rule's; no one else's is said."""
@@ -35,6 +45,57 @@ class Change:
     tenant_id: TenantId
     thing_id: str = ""  #: within the tenant; empty for the tenant itself
     description: str = ""
+
+
+def with_the_rest(stored: TenantRules | None, given: TenantRules) -> TenantRules:
+    """Return what is given with all that the store has beside it.
+
+    Raise `InvalidInput` where two rules would then have one description.
+    """
+    if stored is None:
+        return given
+    ids = {rule.rule_id for rule in given.rules}
+    rest = [rule for rule in stored.rules if rule.rule_id not in ids]
+    by_description = {normal(rule.description): rule.rule_id for rule in rest}
+    faults = [
+        f'tenant "{rule.tenant_id}": rule "{rule.rule_id}" cannot have the description '
+        f'"{one_line(rule.description)}": rule "{by_description[normal(rule.description)]}" has it'
+        for rule in given.rules
+        if normal(rule.description) in by_description
+    ]
+    if faults:
+        raise InvalidInput(faults)
+    return TenantRules(
+        tenant=given.tenant,
+        users={**stored.users, **given.users},
+        bank_accounts={**stored.bank_accounts, **given.bank_accounts},
+        rules=tuple(sorted((*rest, *given.rules), key=lambda rule: rule.rule_id)),
+    )
+
+
+#: How many things are compared and written at a time: more cost memory and win nothing.
+CHUNK = 10_000
+
+
+def in_chunks(tenants: Iterable[TenantRules]) -> Iterator[Sequence[TenantRules]]:
+    """Return tenants some at a time; a tenant is never divided."""
+    chunk: list[TenantRules] = []
+    things = 0
+    for tenant_rules in tenants:
+        chunk.append(tenant_rules)
+        things += 1 + len(tenant_rules.users) + len(tenant_rules.bank_accounts)
+        things += len(tenant_rules.rules)
+        if things >= CHUNK:
+            yield tuple(chunk)
+            chunk.clear()
+            things = 0
+    if chunk:
+        yield tuple(chunk)
+
+
+def normal(description: str) -> str:
+    """Return a description as it is compared: two spellings of one text are one (NFC)."""
+    return unicodedata.normalize("NFC", description)
 
 
 def changes_of_tenant(

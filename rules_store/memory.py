@@ -1,10 +1,10 @@
 """The rules in memory: for tests, the demo and dry runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from rules_store.changes import Change, ChangeKind, Thing, changes_of_tenant
-from rules_store.ports import LoadedRules
+from rules_store.changes import Change, Extent, changes_of_tenant, with_the_rest
+from rules_store.ports import Edit, LoadedRules, Tell
 from schemas.errors import InvalidInput
 from schemas.rules import RulesAt, TenantRules
 from schemas.vocabulary import Generation, RuleId, TenantId
@@ -33,36 +33,60 @@ class MemoryRulesStore:
             raise InvalidInput([f"generation {generation}: the newest is {self.changed}"])
         return self._past[generation].get(tenant_id)
 
-    def compare(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+    def compare(
+        self, tenants: Iterable[TenantRules], extent: Extent = Extent.WHOLE
+    ) -> tuple[Change, ...]:
         """Return what `apply` would change, and change nothing."""
-        return tuple(
-            change
-            for wanted in tenants
-            for change in changes_of_tenant(self.tenants.get(wanted.tenant.tenant_id), wanted)
-        )
+        changes: list[Change] = []
+        self.bring_in(tenants, extent, changes.extend, dry_run=True)
+        return tuple(changes)
 
-    def apply(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+    def apply(
+        self, tenants: Iterable[TenantRules], extent: Extent = Extent.WHOLE
+    ) -> tuple[Change, ...]:
         """Bring these tenants to exactly this, and return what changed."""
-        changes = self.compare(tenants)
-        for wanted in tenants:
-            ordered = tuple(sorted(wanted.rules, key=lambda rule: rule.rule_id))
-            self.tenants[wanted.tenant.tenant_id] = replace(wanted, rules=ordered)
-        if changes:
-            self._note_change()
-        return changes
+        changes: list[Change] = []
+        self.bring_in(tenants, extent, changes.extend)
+        return tuple(changes)
 
-    def delete_rule(self, tenant_id: TenantId, rule_id: RuleId) -> tuple[Change, ...]:
+    def bring_in(
+        self, tenants: Iterable[TenantRules], extent: Extent, tell: Tell, *, dry_run: bool = False
+    ) -> None:
+        """Do what `apply` does, or `compare`, with any number of tenants."""
+        after = dict(self.tenants)
+        changes: list[Change] = []
+        for given in tenants:
+            before = self.tenants.get(given.tenant.tenant_id)
+            wanted = with_the_rest(before, given) if extent is Extent.PART else given
+            changes += changes_of_tenant(before, wanted)
+            ordered = tuple(sorted(wanted.rules, key=lambda rule: rule.rule_id))
+            after[given.tenant.tenant_id] = replace(wanted, rules=ordered)
+        tell(changes)
+        if changes and not dry_run:
+            self.tenants = after
+            self.changed += 1
+            self._past.append(after)
+
+    def edit_rule(
+        self, tenant_id: TenantId, edit: Edit, *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        """Write the rule that is made of what a tenant has, and return that change."""
+        held = self.tenants.get(tenant_id)
+        if held is None:
+            raise InvalidInput([f'there is no tenant "{tenant_id}"'])
+        changes: list[Change] = []
+        given = replace(held, rules=(edit(held),))
+        self.bring_in((given,), Extent.PART, changes.extend, dry_run=dry_run)
+        return tuple(changes)
+
+    def delete_rule(
+        self, tenant_id: TenantId, rule_id: RuleId, *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
         """Delete a rule and return that change, or none if there was no such rule."""
         held = self.tenants.get(tenant_id)
-        found = [rule for rule in held.rules if rule.rule_id == rule_id] if held else []
-        if not held or not found:
+        if not held or all(rule.rule_id != rule_id for rule in held.rules):
             return ()
         kept = tuple(rule for rule in held.rules if rule.rule_id != rule_id)
-        self.tenants[tenant_id] = replace(held, rules=kept)
-        self._note_change()
-        description = found[0].description
-        return (Change(ChangeKind.DELETED, Thing.RULE, tenant_id, rule_id, description),)
-
-    def _note_change(self) -> None:
-        self.changed += 1
-        self._past.append(dict(self.tenants))
+        changes: list[Change] = []
+        self.bring_in((replace(held, rules=kept),), Extent.WHOLE, changes.extend, dry_run=dry_run)
+        return tuple(changes)

@@ -1,12 +1,12 @@
 """What the rules store promises to those who ask it and to those who write it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rules_store.changes import Change
-from schemas.rules import RulesAt, TenantRules
+from rules_store.changes import Change, Extent
+from schemas.rules import Rule, RulesAt, TenantRules
 from schemas.vocabulary import Generation, RuleId, TenantId
 
 
@@ -71,18 +71,51 @@ class RulesHistory(Protocol):
         """
 
 
-class RulesWriter(Protocol):
-    """Changes the rules of whole tenants; raises what `RulesStore` raises."""
+Tell = Callable[[Sequence[Change]], None]
+Edit = Callable[[TenantRules], Rule]
 
-    def compare(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+
+class RulesWriter(Protocol):
+    """Changes the rules of tenants; raises what `RulesStore` raises.
+
+    Each call is one transaction: whatever it raises, nothing was changed. Where nothing differs,
+    nothing is written and the generation stays.
+    """
+
+    def compare(
+        self, tenants: Iterable[TenantRules], extent: Extent = Extent.WHOLE
+    ) -> tuple[Change, ...]:
         """Return what `apply` would change, and change nothing."""
 
-    def apply(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
-        """Bring these tenants to exactly this, in one transaction, and return what changed.
+    def apply(
+        self, tenants: Iterable[TenantRules], extent: Extent = Extent.WHOLE
+    ) -> tuple[Change, ...]:
+        """Bring these tenants to exactly this and return what changed.
 
-        Their users, bank accounts and rules that are not given are deleted; all other tenants stay
-        untouched. Where nothing differs, nothing is written and the generation stays.
+        Their users, bank accounts and rules that are not given are deleted, unless the extent
+        says that they stay; all other tenants stay untouched. Raise `InvalidInput` where what
+        stays and what is given would have one description.
         """
 
-    def delete_rule(self, tenant_id: TenantId, rule_id: RuleId) -> tuple[Change, ...]:
+    def bring_in(
+        self, tenants: Iterable[TenantRules], extent: Extent, tell: Tell, *, dry_run: bool = False
+    ) -> None:
+        """Do what `apply` does, or `compare`, with any number of tenants, each given once.
+
+        They are taken some at a time, and `tell` hears of their changes at once: what it heard
+        holds when the call returns. What `tenants` raises passes through.
+        """
+
+    def edit_rule(
+        self, tenant_id: TenantId, edit: Edit, *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        """Write the rule that is made of what a tenant has, and return that change.
+
+        Everything else of the tenant stays. What `edit` raises passes through. Raise
+        `InvalidInput` where there is no such tenant.
+        """
+
+    def delete_rule(
+        self, tenant_id: TenantId, rule_id: RuleId, *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
         """Delete a rule and return that change, or none if there was no such rule."""

@@ -2,9 +2,11 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import (
@@ -25,12 +27,26 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from rules_store import tables, writing
-from rules_store.changes import Change, ChangeKind, Thing, changes_of_tenant
+from rules_store.changes import (
+    Change,
+    ChangeKind,
+    Extent,
+    Thing,
+    changes_of_tenant,
+    in_chunks,
+    with_the_rest,
+)
 from rules_store.history import rows_as_of, versions
-from rules_store.ports import LoadedRules, Version
+from rules_store.ports import Edit, LoadedRules, Tell, Version
 from rules_store.rows import StoredRows, read_rows
 from rules_store.signing import signed
-from schemas.errors import AccessDenied, InvalidSettings, SchemaOutdated, StoreUnavailable
+from schemas.errors import (
+    AccessDenied,
+    InvalidInput,
+    InvalidSettings,
+    SchemaOutdated,
+    StoreUnavailable,
+)
 from schemas.rules import TenantRules
 from schemas.vocabulary import Generation, RuleId, TenantId
 
@@ -212,25 +228,58 @@ class SqlRulesStore:
             _check_revision(connection)
             return versions(connection, tenant_id, since)
 
-    def compare(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
-        """Return what `apply` would change, and change nothing."""
+    def load_tenants(self, tenant_ids: Sequence[TenantId]) -> LoadedRules:
+        """Return what the store has of these tenants, those that are there."""
         with reading(self.engine) as connection:
             _check_revision(connection)
-            return _compare(connection, tenants)
+            return _loaded(connection, tenant_ids)
 
-    def apply(self, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
+    def compare(
+        self, tenants: Iterable[TenantRules], extent: Extent = Extent.WHOLE
+    ) -> tuple[Change, ...]:
+        """Return what `apply` would change, and change nothing."""
+        changes: list[Change] = []
+        self.bring_in(tenants, extent, changes.extend, dry_run=True)
+        return tuple(changes)
+
+    def apply(
+        self, tenants: Iterable[TenantRules], extent: Extent = Extent.WHOLE
+    ) -> tuple[Change, ...]:
         """Bring these tenants to exactly this, in one transaction, and return what changed."""
-        with self._writing() as connection:
-            _check_revision(connection)
-            writing.await_other_writers(connection)
-            changes = _compare(connection, tenants)
-            writing.write(connection, changes, tenants)
-        return changes
+        changes: list[Change] = []
+        self.bring_in(tenants, extent, changes.extend)
+        return tuple(changes)
 
-    def delete_rule(self, tenant_id: TenantId, rule_id: RuleId) -> tuple[Change, ...]:
+    def bring_in(
+        self, tenants: Iterable[TenantRules], extent: Extent, tell: Tell, *, dry_run: bool = False
+    ) -> None:
+        """Do what `apply` does, or `compare`, with any number of tenants, some at a time.
+
+        The transaction begins with the first chunk, so a few tenants are complete before it: a
+        slow source then keeps no other writer waiting.
+        """
+        chunks = in_chunks(tenants)
+        first = next(chunks, ())
+        with self._transaction(dry_run=dry_run) as connection:
+            for chunk in chain((first,), chunks):
+                tell(_bring_in(connection, chunk, extent, dry_run=dry_run))
+
+    def edit_rule(
+        self, tenant_id: TenantId, edit: Edit, *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
+        """Write the rule that is made of what a tenant has, and return that change."""
+        with self._transaction(dry_run=dry_run) as connection:
+            found = _loaded(connection, (tenant_id,)).rules.tenants
+            if not found:
+                raise InvalidInput([f'there is no tenant "{tenant_id}"'])
+            given = replace(found[0], rules=(edit(found[0]),))
+            return _bring_in(connection, (given,), Extent.PART, dry_run=dry_run)
+
+    def delete_rule(
+        self, tenant_id: TenantId, rule_id: RuleId, *, dry_run: bool = False
+    ) -> tuple[Change, ...]:
         """Delete a rule and return that change, or none if there was no such rule."""
-        with self._writing() as connection:
-            _check_revision(connection)
+        with self._transaction(dry_run=dry_run) as connection:
             description = connection.scalar(
                 select(tables.rules.c.description).where(
                     tables.rules.c.tenant_id == tenant_id, tables.rules.c.rule_id == rule_id
@@ -239,13 +288,23 @@ class SqlRulesStore:
             if description is None:
                 return ()
             change = Change(ChangeKind.DELETED, Thing.RULE, tenant_id, rule_id, description)
-            writing.write(connection, (change,), ())
+            if not dry_run:
+                writing.write(connection, (change,), ())
         return (change,)
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with writing_to(self.engine) as connection, signed(connection, self.changed_by):
-            yield connection
+    def _transaction(self, *, dry_run: bool) -> Iterator[Connection]:
+        """Give a connection to tables of this version, alone among our writers if it writes."""
+        if dry_run:
+            with reading(self.engine) as connection:
+                _check_revision(connection)
+                yield connection
+            return
+        with writing_to(self.engine) as connection:
+            _check_revision(connection)
+            writing.await_other_writers(connection)
+            with signed(connection, self.changed_by):
+                yield connection
 
 
 def _generation(connection: Connection) -> Generation:
@@ -255,15 +314,32 @@ def _generation(connection: Connection) -> Generation:
     return Generation(number)
 
 
-def _compare(connection: Connection, tenants: Sequence[TenantRules]) -> tuple[Change, ...]:
-    named = [wanted.tenant.tenant_id for wanted in tenants]
-    loaded = read_rows(_generation(connection), _stored_rows(connection, named))
+def _loaded(connection: Connection, tenant_ids: Sequence[TenantId]) -> LoadedRules:
+    return read_rows(_generation(connection), _stored_rows(connection, tenant_ids))
+
+
+def _bring_in(
+    connection: Connection, given: Sequence[TenantRules], extent: Extent, *, dry_run: bool
+) -> tuple[Change, ...]:
+    """Bring some tenants to what is given, and return what that changes."""
+    loaded = _loaded(connection, [each.tenant.tenant_id for each in given])
     stored = {found.tenant.tenant_id: found for found in loaded.rules.tenants}
+    rejected: defaultdict[TenantId, set[RuleId]] = defaultdict(set)
+    for rule in loaded.rejected:
+        rejected[rule.tenant_id].add(rule.rule_id)
     changes: list[Change] = []
-    for wanted in tenants:
-        tenant_id = wanted.tenant.tenant_id
-        rejected = frozenset(r.rule_id for r in loaded.rejected if r.tenant_id == tenant_id)
-        changes += changes_of_tenant(stored.get(tenant_id), wanted, rejected)
+    wanted: list[TenantRules] = []
+    for each in given:
+        tenant_id = each.tenant.tenant_id
+        before, unreadable = stored.get(tenant_id), rejected[tenant_id]
+        if extent is Extent.PART:
+            unreadable &= {rule.rule_id for rule in each.rules}
+            wanted.append(with_the_rest(before, each))
+        else:
+            wanted.append(each)
+        changes += changes_of_tenant(before, wanted[-1], frozenset(unreadable))
+    if not dry_run:
+        writing.write(connection, changes, wanted)
     return tuple(changes)
 
 

@@ -1,11 +1,14 @@
 """Changes to rows: the statements that make the stored tenants the wanted ones.
 
-Rows go in whole tables at a time, so the number of statements does not grow with that of rules.
+Rows go in whole tables at a time, so the number of statements does not grow with that of rules;
+PostgreSQL gets them by COPY, so that its triggers see a table's rows at once.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -14,11 +17,11 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    insert,
     select,
     text,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 
 from rules_store import tables
 from rules_store.addresses import identity_of, split_addresses
@@ -27,9 +30,12 @@ from schemas.bank_accounts import BankAccount
 from schemas.rules import AllAccounts, ChosenAccounts, OnStatusUpdated, Rule, TenantRules, User
 from schemas.vocabulary import SubjectFact, TenantId
 
+Row = tuple[object, ...]  # in the order of the table's columns
 Columns = dict[str, object]
 Key = tuple[Thing, TenantId, str]
 Verified = Mapping[tuple[str, str, str], datetime]  # tenant, rule, address identity → when
+
+SpeltInstant = Callable[[datetime | None], object]
 
 #: Held by whoever applies rules or migrates tables in PostgreSQL: "push" in ASCII.
 ADVISORY_LOCK = 0x70757368
@@ -64,10 +70,9 @@ def write(
     kinds = {(change.thing, change.tenant_id, change.thing_id): change.kind for change in changes}
     for thing in (Thing.RULE, Thing.USER, Thing.BANK_ACCOUNT):
         _delete(connection, _TABLES[thing], _deleted(changes, thing))
-    rows: defaultdict[tuple[ChangeKind, Thing], list[Columns]] = defaultdict(list)
-    for key, row in _wanted_rows(tenants):
-        if key in kinds:
-            rows[kinds[key], key[0]].append(row)
+    rows: defaultdict[tuple[ChangeKind, Thing], list[Row]] = defaultdict(list)
+    for key, row in _wanted_rows(kinds, tenants):
+        rows[kinds[key], key[0]].append(row)
     _free_descriptions(connection, rows[ChangeKind.CHANGED, Thing.RULE])
     for thing, table in _TABLES.items():
         _update(connection, table, rows[ChangeKind.CHANGED, thing])
@@ -75,175 +80,198 @@ def write(
     _write_parts(connection, kinds, tenants)
 
 
-def _wanted_rows(tenants: Sequence[TenantRules]) -> Iterator[tuple[Key, Columns]]:
+def _wanted_rows(
+    kinds: Mapping[Key, ChangeKind], tenants: Sequence[TenantRules]
+) -> Iterator[tuple[Key, Row]]:
     for wanted in tenants:
         tenant_id = wanted.tenant.tenant_id
-        yield (Thing.TENANT, tenant_id, ""), _tenant_row(wanted)
+        if (key := (Thing.TENANT, tenant_id, "")) in kinds:
+            yield key, _tenant_row(wanted)
         for user in wanted.users.values():
-            yield (Thing.USER, tenant_id, user.user_id), _user_row(tenant_id, user)
+            if (key := (Thing.USER, tenant_id, user.user_id)) in kinds:
+                yield key, _user_row(tenant_id, user)
         for account in wanted.bank_accounts.values():
-            key = (Thing.BANK_ACCOUNT, tenant_id, account.account_id)
-            yield key, _account_row(tenant_id, account)
+            if (key := (Thing.BANK_ACCOUNT, tenant_id, account.account_id)) in kinds:
+                yield key, _account_row(tenant_id, account)
         for rule in wanted.rules:
-            yield (Thing.RULE, tenant_id, rule.rule_id), _rule_row(rule)
+            if (key := (Thing.RULE, tenant_id, rule.rule_id)) in kinds:
+                yield key, _rule_row(rule)
 
 
-def _tenant_row(wanted: TenantRules) -> Columns:
+def _tenant_row(wanted: TenantRules) -> Row:
     tenant = wanted.tenant
-    return {
-        "tenant_id": tenant.tenant_id,
-        "name": tenant.name,
-        "language": tenant.language.value,
-        "time_zone": tenant.time_zone,
-    }
+    return (tenant.tenant_id, tenant.name, tenant.language.value, tenant.time_zone)
 
 
-def _user_row(tenant_id: TenantId, user: User) -> Columns:
-    return {
-        "tenant_id": tenant_id,
-        "user_id": user.user_id,
-        "name": user.name,
-        "email": user.email,
-        "language": user.language and user.language.value,
-        "active": user.active,
-    }
+def _user_row(tenant_id: TenantId, user: User) -> Row:
+    language = user.language and user.language.value
+    return (tenant_id, user.user_id, user.name, user.email, language, user.active)
 
 
-def _account_row(tenant_id: TenantId, account: BankAccount) -> Columns:
-    return {
-        "tenant_id": tenant_id,
-        "account_id": account.account_id,
-        "iban": account.iban and account.iban.text,
-        "description": account.description,
-    }
+def _account_row(tenant_id: TenantId, account: BankAccount) -> Row:
+    iban = account.iban and account.iban.text
+    return (tenant_id, account.account_id, iban, account.description)
 
 
-def _rule_row(rule: Rule) -> Columns:
+def _rule_row(rule: Rule) -> Row:
     trigger = rule.trigger
     accounts = trigger.accounts if isinstance(trigger, OnStatusUpdated) else None
-    return {
-        "tenant_id": rule.tenant_id,
-        "rule_id": rule.rule_id,
-        "description": rule.description,
-        "event_type": trigger.event_type.value,
-        "all_accounts": isinstance(accounts, AllAccounts),
-        "subject": rule.subject,
-        "subject_may_show_amount": SubjectFact.AMOUNT in rule.subject_may_show,
-        "subject_may_show_reference": SubjectFact.REFERENCE in rule.subject_may_show,
-        "detail_internal": rule.detail_internal.value,
-        "detail_external": rule.detail_external.value,
-        "enabled": rule.enabled,
-    }
+    return (
+        rule.tenant_id,
+        rule.rule_id,
+        rule.description,
+        trigger.event_type.value,
+        isinstance(accounts, AllAccounts),
+        rule.subject,
+        SubjectFact.AMOUNT in rule.subject_may_show,
+        SubjectFact.REFERENCE in rule.subject_may_show,
+        rule.detail_internal.value,
+        rule.detail_external.value,
+        rule.enabled,
+    )
 
 
-def _deleted(changes: Sequence[Change], thing: Thing) -> list[Columns]:
-    id_column = _TABLES[thing].primary_key.columns.keys()[-1]
+def _deleted(changes: Sequence[Change], thing: Thing) -> list[Row]:
     return [
-        {"tenant_id": change.tenant_id, id_column: change.thing_id}
+        (change.tenant_id, change.thing_id)
         for change in changes
         if change.thing is thing and change.kind is ChangeKind.DELETED
     ]
 
 
-def _delete(connection: Connection, table: Table, keys: list[Columns]) -> None:
-    """Delete all rows of a table whose columns are those of a key."""
+def _delete(connection: Connection, table: Table, keys: list[Row]) -> None:
+    """Delete the rows that have these keys, or keys that begin so."""
     if keys:
-        same = [table.c[name] == bindparam(f"key_{name}") for name in keys[0]]
-        connection.execute(delete(table).where(and_(*same)), [_as_key(key) for key in keys])
+        names = table.primary_key.columns.keys()[: len(keys[0])]
+        same = [table.c[name] == bindparam(f"key_{name}") for name in names]
+        connection.execute(delete(table).where(and_(*same)), [_as_key(names, key) for key in keys])
 
 
-def _update(connection: Connection, table: Table, rows: list[Columns]) -> None:
+def _update(connection: Connection, table: Table, rows: list[Row]) -> None:
     if rows:
-        key = table.primary_key.columns.keys()
+        columns, key = table.c.keys(), table.primary_key.columns.keys()
         same = [table.c[name] == bindparam(f"key_{name}") for name in key]
         values: dict[str, ColumnElement[object]] = {
-            name: bindparam(name) for name in rows[0] if name not in key
+            name: bindparam(name) for name in columns if name not in key
         }
-        keyed = [row | _as_key({name: row[name] for name in key}) for row in rows]
+        keyed = [dict(zip(columns, row, strict=True)) | _as_key(key, row) for row in rows]
         connection.execute(update(table).where(and_(*same)).values(values), keyed)
 
 
-def _insert(connection: Connection, table: Table, rows: list[Columns]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
+def _as_key(names: Sequence[str], row: Row) -> Columns:
+    return {f"key_{name}": value for name, value in zip(names, row, strict=False)}
 
 
-def _as_key(key: Columns) -> Columns:
-    return {f"key_{name}": value for name, value in key.items()}
+def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        _copy(connection, table, rows)
+        return
+    columns = ", ".join(table.c.keys())
+    places = ", ".join("?" for _ in table.c)
+    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({places})"  # noqa: S608  # our names
+    connection.exec_driver_sql(statement, rows)
 
 
-def _free_descriptions(connection: Connection, rows: list[Columns]) -> None:
+def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+    """Give PostgreSQL the rows in one statement; SQLAlchemy knows none for it."""
+    statement = f"COPY {table.name} ({', '.join(table.c.keys())}) FROM STDIN"
+    cursor: Any = connection.connection.cursor()  # psycopg's own
+    try:
+        with cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError(statement, None, error) from error
+
+
+def _free_descriptions(connection: Connection, rows: list[Row]) -> None:
     """Take away the descriptions of changed rules for a moment, so that two can be exchanged."""
-    _update(
-        connection,
-        tables.rules,
-        [
-            {
-                "tenant_id": row["tenant_id"],
-                "rule_id": row["rule_id"],
-                "description": f"\u0001{row['rule_id']}",  # no file and no form can give it
-            }
-            for row in rows
-        ],
-    )
+    if rows:
+        rules = tables.rules
+        key = rules.primary_key.columns.keys()
+        same = [rules.c[name] == bindparam(f"key_{name}") for name in key]
+        free = update(rules).where(and_(*same)).values(description=bindparam("free"))
+        # no file and no form can give such a description
+        keyed = [_as_key(key, row) | {"free": f"\u0001{row[1]}"} for row in rows]
+        connection.execute(free, keyed)
 
 
 def _write_parts(
     connection: Connection, kinds: Mapping[Key, ChangeKind], tenants: Sequence[TenantRules]
 ) -> None:
     """Write statuses, accounts and recipients of every rule that is created or changed."""
-    written = {
-        (rule.tenant_id, rule.rule_id): rule
-        for wanted in tenants
-        for rule in wanted.rules
-        if (Thing.RULE, rule.tenant_id, rule.rule_id) in kinds
-    }
-    changed: list[Columns] = [
-        {"tenant_id": tenant_id, "rule_id": rule_id}
-        for tenant_id, rule_id in written
-        if kinds[Thing.RULE, tenant_id, rule_id] is ChangeKind.CHANGED
-    ]
+    written: list[Rule] = []
+    changed: list[Row] = []
+    for wanted in tenants:
+        for rule in wanted.rules:
+            kind = kinds.get((Thing.RULE, rule.tenant_id, rule.rule_id))
+            if kind is not None:
+                written.append(rule)
+            if kind is ChangeKind.CHANGED:
+                changed.append((rule.tenant_id, rule.rule_id))
     verified = _verified(connection, changed)
     for table in _PARTS:
         _delete(connection, table, changed)
-    for table in _PARTS:
-        parts = [part for rule in written.values() for part in _parts(table, rule, verified)]
-        _insert(connection, table, parts)
+    spelt = _instant_speller(connection)
+    parts: tuple[Iterable[Iterator[Row]], ...] = (
+        map(_status_rows, written),
+        map(_account_rows, written),
+        map(_internal_rows, written),
+        (_external_rows(rule, verified, spelt) for rule in written),
+    )
+    for table, rows in zip(_PARTS, parts, strict=True):
+        _insert(connection, table, list(chain.from_iterable(rows)))
 
 
-def _parts(table: Table, rule: Rule, verified: Verified) -> Iterator[Columns]:
-    key: Columns = {"tenant_id": rule.tenant_id, "rule_id": rule.rule_id}
+def _status_rows(rule: Rule) -> Iterator[Row]:
     trigger = rule.trigger
-    if table is tables.rule_statuses and isinstance(trigger, OnStatusUpdated):
-        yield from (key | {"status": status.value} for status in sorted(trigger.ticked))
-    elif table is tables.rule_accounts and isinstance(trigger, OnStatusUpdated):
-        if isinstance(trigger.accounts, ChosenAccounts):
-            ids = sorted(trigger.accounts.account_ids)
-            yield from (key | {"account_id": account_id} for account_id in ids)
-    elif table is tables.internal_recipients:
-        for at, user_id in enumerate(rule.internal_recipients):
-            yield key | {"user_id": user_id, "position": at}
-    elif table is tables.external_recipients:
-        for at, external in enumerate(rule.external_recipients):
-            identity = (rule.tenant_id, rule.rule_id, identity_of(external.address))
-            yield key | {
-                "address": external.address,
-                "position": at,
-                "language": external.language and external.language.value,
-                "verified_at": external.verified_at or verified.get(identity),
-            }
+    if isinstance(trigger, OnStatusUpdated):
+        for status in sorted(trigger.ticked):
+            yield rule.tenant_id, rule.rule_id, status.value
 
 
-def _verified(connection: Connection, rules: list[Columns]) -> Verified:
+def _account_rows(rule: Rule) -> Iterator[Row]:
+    trigger = rule.trigger
+    if isinstance(trigger, OnStatusUpdated) and isinstance(trigger.accounts, ChosenAccounts):
+        for account_id in sorted(trigger.accounts.account_ids):
+            yield rule.tenant_id, rule.rule_id, account_id
+
+
+def _internal_rows(rule: Rule) -> Iterator[Row]:
+    for at, user_id in enumerate(rule.internal_recipients):
+        yield rule.tenant_id, rule.rule_id, user_id, at
+
+
+def _external_rows(rule: Rule, verified: Verified, spelt: SpeltInstant) -> Iterator[Row]:
+    for at, external in enumerate(rule.external_recipients):
+        language = external.language and external.language.value
+        verified_at = external.verified_at
+        if verified_at is None and verified:
+            identity = identity_of(external.address)
+            verified_at = verified.get((rule.tenant_id, rule.rule_id, identity))
+        yield rule.tenant_id, rule.rule_id, external.address, at, language, spelt(verified_at)
+
+
+def _instant_speller(connection: Connection) -> SpeltInstant:
+    """Return how an instant is written where SQLAlchemy does not see the row."""
+    kind, dialect = tables.Instant(), connection.dialect
+    return lambda instant: kind.process_bind_param(instant, dialect)
+
+
+def _verified(connection: Connection, rules: Sequence[Row]) -> Verified:
     """Return when external addresses were verified: a rules file does not say it, so it is kept."""
+    changed = set(rules)
+    if not changed:
+        return {}
     table = tables.external_recipients
     query = select(table.c.tenant_id, table.c.rule_id, table.c.address, table.c.verified_at)
-    changed = {(rule["tenant_id"], rule["rule_id"]) for rule in rules}
+    tenant_ids = sorted({str(tenant_id) for tenant_id, _ in rules})
+    ours = table.c.tenant_id.in_(tenant_ids), table.c.verified_at.is_not(None)
     verified: dict[tuple[str, str, str], datetime] = {}
-    if changed:
-        found = connection.execute(query.where(table.c.verified_at.is_not(None)))
-        for tenant_id, rule_id, addresses, at in found:
-            if (tenant_id, rule_id) in changed and at is not None:
-                for address in split_addresses(addresses):
-                    verified[tenant_id, rule_id, identity_of(address)] = at
+    for tenant_id, rule_id, addresses, at in connection.execute(query.where(*ours)):
+        if (tenant_id, rule_id) in changed and at is not None:
+            for address in split_addresses(addresses):
+                verified[tenant_id, rule_id, identity_of(address)] = at
     return verified

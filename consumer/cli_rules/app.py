@@ -2,7 +2,7 @@
 
 import typer
 
-from consumer.cli_rules.bringing_in import apply
+from consumer.cli_rules.bringing_in import apply, import_
 from consumer.cli_rules.looking import export, list_rules, show
 from consumer.cli_rules.taking_out import delete
 
@@ -11,6 +11,7 @@ rules_app = typer.Typer(
     no_args_is_help=True,
 )
 rules_app.command()(apply)
+rules_app.command("import")(import_)
 rules_app.command("list")(list_rules)
 rules_app.command()(show)
 rules_app.command()(delete)

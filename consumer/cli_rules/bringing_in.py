@@ -1,21 +1,20 @@
-"""`rules apply`: what files say, brought into the store."""
+"""`rules apply` and `rules import`: what files say, brought into the store."""
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from consumer.cli_rules.opening import load_rules, open_store, told_errors
+from consumer.cli_rules.opening import open_store, stored_tenants, told_errors
 from consumer.cli_rules.options import AsJson, DryRun, Files
-from consumer.cli_rules.telling import print_changes
+from consumer.cli_rules.telling import ToldChanges
 from consumer.commands import settings_or_exit
-from schemas.errors import InvalidInput, PushError
+from schemas.errors import SchemaOutdated, Temporary
 
 if TYPE_CHECKING:
-    from rules_store.files.reading import FiledRules, RulesFile
-    from rules_store.files.rule_fields import Dangling
+    from collections.abc import Iterator, Sequence
+
+    from rules_store.changes import Extent
+    from schemas.rules import TenantRules
 
 
 def apply(files: Files, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
@@ -24,59 +23,61 @@ def apply(files: Files, *, dry_run: DryRun = False, as_json: AsJson = False) -> 
     Users, bank accounts and rules of the tenants in the files that no file has are deleted;
     tenants that no file names stay untouched. All of it happens in one transaction, or nothing
     does. Running it again changes nothing. Every fault of every file is told on a line
-    FILE:LINE: path.to.field: what is wrong, and then nothing is applied.
+    FILE:LINE: path.to.field: what is wrong, and then nothing is applied; what is odd but possible
+    is told as a note.
 
     Example: push-services rules apply --dry-run tenants/*.yaml
 
     Exit codes: 0 done, 1 faults in the files, 70 no answer from the database, 78 wrong settings
     or outdated tables.
     """
-    with told_errors():
+    from rules_store.changes import Extent
+
+    _bring_in(files, Extent.WHOLE, dry_run=dry_run, as_json=as_json)
+
+
+def import_(files: Files, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Add what the files say to the store, and delete nothing.
+
+    What the store has of a tenant beside it stays, and rules may name its users and bank
+    accounts. A user, bank account or rule that the store has under the same id is changed to what
+    the file says. Otherwise like apply: one transaction, the same faults and notes.
+
+    Example: push-services rules import new-tenants.yaml
+
+    Exit codes: 0 done, 1 faults in the files, 70 no answer from the database, 78 wrong settings
+    or outdated tables.
+    """
+    from rules_store.changes import Extent
+
+    _bring_in(files, Extent.PART, dry_run=dry_run, as_json=as_json)
+
+
+def _bring_in(files: "Sequence[str]", extent: "Extent", *, dry_run: bool, as_json: bool) -> None:
+    """Read and write a chunk at a time; nothing is told before everything is committed."""
+    from consumer.cli_progress import bar
+    from consumer.cli_rules.sources import Sources
+    from rules_store.changes import Extent
+    from rules_store.files.reading import RulesReader
+
+    with told_errors(), ToldChanges(as_json=as_json, dry_run=dry_run) as told:
         settings_or_exit()
-        filed = _read(_read_sources(files))
-        for note in filed.notes:
+        sources = Sources.found(files)
+        with bar("Reading rules", sources.size) as step, stored_tenants() as stored:
+            reader = RulesReader(stored, adding=extent is Extent.PART)
+            tenants = reader.read(sources.read(step))
+            try:
+                with open_store() as store:
+                    store.bring_in(tenants, extent, told.take, dry_run=dry_run)
+            except (SchemaOutdated, Temporary):
+                _tell_faults_first(tenants)
+                raise
+        for note in reader.notes:
             typer.echo(note, err=True)
-        with open_store() as store:
-            decide = store.compare if dry_run else store.apply
-            changes = decide(filed.tenants)
-        print_changes(changes, as_json=as_json, dry_run=dry_run)
+        told.print()
 
 
-def _read(sources: "Sequence[RulesFile]") -> "FiledRules":
-    """Read the files; the store is asked only where that can make a fault none."""
-    from rules_store.files.reading import read_rules_files
-
-    try:
-        return read_rules_files(sources)
-    except InvalidInput:
-        dangling = _dangling()
-        if not dangling:
-            raise
-    return read_rules_files(sources, dangling)
-
-
-def _dangling() -> "Dangling":
-    """Return references that may stay because stored rules have them; none if nobody can say."""
-    from rules_store.files.dangling import dangling_references
-
-    try:
-        return dangling_references(load_rules().rules)
-    except PushError:
-        return {}
-
-
-def _read_sources(names: Sequence[str]) -> "tuple[RulesFile, ...]":
-    from rules_store.files.reading import RulesFile
-
-    faults: list[str] = []
-    sources: list[RulesFile] = []
-    for name in names:
-        try:
-            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        except OSError as error:
-            faults.append(f"{name}:1: file: cannot be read: {error.strerror}")
-        else:
-            sources.append(RulesFile("<stdin>" if name == "-" else name, content))
-    if faults:
-        raise InvalidInput(faults)
-    return tuple(sources)
+def _tell_faults_first(tenants: "Iterator[TenantRules]") -> None:
+    """Read what is left, which raises if files have faults: they can be mended meanwhile."""
+    for _ in tenants:
+        pass

@@ -1,11 +1,12 @@
 """The rules store, opened for one command, and every error told on a line."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from consumer.commands import fatal_errors, settings_or_exit
-from schemas.errors import Fatal, InvalidInput, Temporary
+from schemas.errors import Fatal, InvalidInput, PushError, Temporary
+from schemas.vocabulary import TenantId
 
 if TYPE_CHECKING:
     from rules_store.ports import LoadedRules
@@ -41,24 +42,38 @@ def open_store() -> "Iterator[SqlRulesStore]":
         engine.dispose()
 
 
+@contextmanager
+def stored_tenants() -> "Iterator[Callable[[TenantId], TenantRules | None]]":
+    """Give what says what the store has of a tenant, nothing where nobody can say."""
+    with ExitStack() as opened:
+        stores: list[SqlRulesStore] = []
+
+        def stored(tenant_id: TenantId) -> "TenantRules | None":
+            try:
+                if not stores:
+                    stores.append(opened.enter_context(open_store()))
+                found = stores[0].load_tenants((tenant_id,)).rules.tenants
+            except PushError:
+                return None
+            return found[0] if found else None
+
+        yield stored
+
+
 def load_rules(tenants: Sequence[str] = ()) -> "LoadedRules":
     """Return the stored rules of these tenants, of all where none is named.
 
     Raise `InvalidInput` for each of them that is not there.
     """
-    from rules_store.ports import LoadedRules
-    from schemas.rules import RulesAt
-
     with open_store() as store:
-        loaded = store.load()
-    if not tenants:
-        return loaded
-    found = tuple(each for each in loaded.rules.tenants if each.tenant.tenant_id in tenants)
-    missing = [name for name in tenants if all(name != t.tenant.tenant_id for t in found)]
+        if not tenants:
+            return store.load()
+        loaded = store.load_tenants([TenantId(name) for name in tenants])
+    found = {each.tenant.tenant_id for each in loaded.rules.tenants}
+    missing = [name for name in tenants if name not in found]
     if missing:
         raise InvalidInput([f"push-services: there is no tenant {name!r}" for name in missing])
-    rejected = tuple(rule for rule in loaded.rejected if rule.tenant_id in tenants)
-    return LoadedRules(RulesAt(loaded.rules.generation, found), rejected)
+    return loaded
 
 
 def tenant_of(loaded: "LoadedRules", tenant: str) -> "TenantRules":

@@ -3,34 +3,86 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from tempfile import SpooledTemporaryFile
+from textwrap import indent
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import typer
 
 from schemas.subjects import one_line
 
 if TYPE_CHECKING:
-    from rules_store.changes import Change
+    from rules_store.changes import Change, ChangeKind
     from schemas.rules import Rule
+
+#: Bytes of told changes that are kept in memory; a million rules' are written to a file meanwhile.
+_KEPT = 4_000_000
+
+
+class ToldChanges:
+    """Takes changes as they are made and prints them when it is sure that they hold."""
+
+    def __init__(self, *, as_json: bool, dry_run: bool = False) -> None:
+        self._as_json = as_json
+        self._dry_run = dry_run
+        self._counts: Counter[ChangeKind] = Counter()
+        self._lines = SpooledTemporaryFile(_KEPT, "w+", encoding="utf-8")  # noqa: SIM115  # see __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lines.close()
+
+    def take(self, changes: "Sequence[Change]") -> None:
+        """Take some changes."""
+        for change in changes:
+            self._lines.write(self._told(change))
+            self._counts[change.kind] += 1
+
+    def print(self) -> None:
+        """Print what was changed, a line each, and the sum; ids and rules' descriptions only."""
+        from rules_store.changes import ChangeKind
+
+        if self._as_json:
+            typer.echo("[", nl=False)
+        self._lines.seek(0)
+        for line in self._lines:
+            typer.echo(line, nl=False)
+        if self._as_json:
+            typer.echo("\n]" if self._counts else "]")
+            return
+        total = ", ".join(f"{self._counts[kind]} {kind.value}" for kind in ChangeKind)
+        typer.echo(total + (" (dry run: nothing was changed)" if self._dry_run else ""))
+
+    def _told(self, change: "Change") -> str:
+        if not self._as_json:
+            return f"{change_line(change)}\n"
+        comma = "," if self._counts else ""
+        return f"{comma}\n{indent(as_json(_plain_change(change)), '  ')}"
+
+
+def print_changes(changes: "Sequence[Change]", *, as_json: bool, dry_run: bool = False) -> None:
+    """Say what was changed, a line each, and the sum; ids and rules' descriptions only."""
+    with ToldChanges(as_json=as_json, dry_run=dry_run) as told:
+        told.take(changes)
+        told.print()
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON, umlauts as they are."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, umlauts as they are."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def print_changes(changes: "Sequence[Change]", *, as_json: bool, dry_run: bool) -> None:
-    """Say what was changed, a line each, and the sum; ids and rules' descriptions only."""
-    from rules_store.changes import ChangeKind
-
-    if as_json:
-        print_json([_plain_change(change) for change in changes])
-        return
-    for change in changes:
-        typer.echo(_change_line(change))
-    counts = Counter(change.kind for change in changes)
-    total = ", ".join(f"{counts[kind]} {kind.value}" for kind in ChangeKind)
-    typer.echo(total + (" (dry run: nothing was changed)" if dry_run else ""))
+    """Print a value as JSON."""
+    typer.echo(as_json(value))
 
 
 def summary(rule: "Rule") -> dict[str, str]:
@@ -44,7 +96,8 @@ def summary(rule: "Rule") -> dict[str, str]:
     }
 
 
-def _change_line(change: "Change") -> str:
+def change_line(change: "Change") -> str:
+    """Return what was changed, in a line."""
     named = f"{change.tenant_id}/{change.thing_id}" if change.thing_id else change.tenant_id
     described = f' "{one_line(change.description)}"' if change.description else ""
     return f"{change.kind.value} {change.thing.value} {named}{described}"

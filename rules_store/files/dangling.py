@@ -1,21 +1,19 @@
 """References to users and bank accounts that are gone, but stay in their rules."""
 
-from rules_store.files.rule_fields import Dangling
-from schemas.rules import ChosenAccounts, OnStatusUpdated, Rule, RulesAt, TenantRules
+from collections.abc import Mapping
+
+from schemas.rules import ChosenAccounts, OnStatusUpdated, Rule, TenantRules
+from schemas.vocabulary import RuleId
 
 
-def dangling_references(rules_at: RulesAt) -> Dangling:
-    """Return the ids that stored rules name although nobody has them, by rule.
+def dangling_references(tenant_rules: TenantRules) -> Mapping[RuleId, frozenset[str]]:
+    """Return the ids that a tenant's rules name although nobody has them, by rule.
 
     Raw SQL may delete a user under a rule, and the reference gives the reason why nobody gets
-    the mail. A file that was exported says the same again, so it is no fault there.
+    the mail. A file may go on naming it, so that the rule can be edited.
     """
-    found = {
-        (rule.tenant_id, rule.rule_id): _dangling(rule, tenant_rules)
-        for tenant_rules in rules_at.tenants
-        for rule in tenant_rules.rules
-    }
-    return {key: ids for key, ids in found.items() if ids}
+    found = {rule.rule_id: _dangling(rule, tenant_rules) for rule in tenant_rules.rules}
+    return {rule_id: ids for rule_id, ids in found.items() if ids}
 
 
 def _dangling(rule: Rule, tenant_rules: TenantRules) -> frozenset[str]:

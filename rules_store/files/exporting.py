@@ -11,6 +11,7 @@ from schemas.rules import (
     ExternalRecipient,
     OnStatusUpdated,
     Rule,
+    Tenant,
     TenantRules,
     User,
 )
@@ -37,22 +38,28 @@ def as_yaml(plain: Plain) -> str:
 
 def plain_tenant(tenant_rules: TenantRules) -> Plain:
     """Return a tenant with all it has as the plain values of a rules file."""
-    tenant = tenant_rules.tenant
     users = sorted(tenant_rules.users.values(), key=lambda user: user.user_id)
     accounts = sorted(tenant_rules.bank_accounts.values(), key=lambda found: found.account_id)
     rules = sorted(tenant_rules.rules, key=lambda rule: rule.rule_id)
+    return plain_head(tenant_rules.tenant) | {
+        "users": [plain_user(user) for user in users],
+        "bank_accounts": [plain_account(found) for found in accounts],
+        "rules": [plain_rule(rule) for rule in rules],
+    }
+
+
+def plain_head(tenant: Tenant) -> Plain:
+    """Return the tenant itself as the plain values of a rules file."""
     return {
         "id": tenant.tenant_id,
         "name": tenant.name,
         "language": tenant.language.value,
         "time_zone": tenant.time_zone,
-        "users": [_plain_user(user) for user in users],
-        "bank_accounts": [_plain_account(found) for found in accounts],
-        "rules": [plain_rule(rule) for rule in rules],
     }
 
 
-def _plain_user(user: User) -> Plain:
+def plain_user(user: User) -> Plain:
+    """Return a user as the plain values of a rules file."""
     plain: Plain = {"id": user.user_id, "name": user.name}
     if user.email is not None:
         plain["email"] = user.email
@@ -61,7 +68,8 @@ def _plain_user(user: User) -> Plain:
     return plain | {"active": user.active}
 
 
-def _plain_account(account: BankAccount) -> Plain:
+def plain_account(account: BankAccount) -> Plain:
+    """Return a bank account as the plain values of a rules file."""
     plain: Plain = {"id": account.account_id}
     if account.iban is not None:
         plain["iban"] = account.iban.text

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from rules_store.files.nodes import Kind, Listing, Node, Scalar, Table
 
@@ -28,6 +29,25 @@ class Report:
     faults: list[tuple[str, int, str]] = field(default_factory=list)  # file, line, the rest
     notes: list[tuple[str, int, str]] = field(default_factory=list)
 
+    def mark(self) -> tuple[int, int]:
+        """Return how much was reported so far."""
+        return len(self.faults), len(self.notes)
+
+    def is_faulty_since(self, mark: tuple[int, int]) -> bool:
+        """Say whether there was a fault since then."""
+        return len(self.faults) > mark[0]
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        """Forget what was reported since then."""
+        del self.faults[mark[0] :], self.notes[mark[1] :]
+
+    def forgive(self, mark: tuple[int, int], why: str) -> None:
+        """Make notes of the faults since then."""
+        for file, line, rest in self.faults[mark[0] :]:
+            path, _, what = rest.partition(": ")
+            self.notes.append((file, line, f"{path}: note: {what}; {why}"))
+        del self.faults[mark[0] :]
+
     def fault_lines(self) -> tuple[str, ...]:
         """Return the faults as lines, file by file, from top to bottom."""
         return _lines(self.faults)
@@ -44,18 +64,27 @@ def _lines(found: Iterable[tuple[str, int, str]]) -> tuple[str, ...]:
     return tuple(f"{file}:{line}: {rest}" for file, line, rest in ordered)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Field:
-    """A node with its place: which file, and the path of keys that leads to it."""
+    """A node with its place: which file, and the keys that lead to it from the field around it.
+
+    Not frozen, as nodes are not: a large file has millions.
+    """
 
     file: str
-    path: str
     node: Node
     report: Report
+    around: "Field | None" = None
+    key: str = ""  #: as it continues the path of the field around it: `.name` or `[3]`
+
+    @property
+    def path(self) -> str:
+        """Return the keys from the top of the file, like `tenants[0].rules[3].statuses`."""
+        return f"{self.around.path}{self.key}".lstrip(".") if self.around else self.key
 
     def fault(self, what: str) -> None:
         """Report what is wrong here."""
-        self.report.faults.append((self.file, self.node.line, f"{self.path or 'file'}: {what}"))
+        self._fault_at(self.node.line, self.path, what)
 
     def note(self, what: str) -> None:
         """Report what is worth a word, but no fault."""
@@ -63,30 +92,38 @@ class Field:
 
     def under(self, key: str, node: Node) -> "Field":
         """Return the field of a key."""
-        return Field(self.file, f"{self.path}.{key}" if self.path else key, node, self.report)
+        return Field(self.file, node, self.report, self, f".{key}")
+
+    def part(self, at: int, node: Node) -> "Field":
+        """Return the field of a list's part."""
+        return Field(self.file, node, self.report, self, f"[{at}]")
 
     def instead(self, text: str) -> "Field":
         """Return this place with another text, a part of what stands there."""
-        return Field(self.file, self.path, Scalar(self.node.line, text), self.report)
+        other = Scalar(self.node.line, text)
+        return Field(self.file, other, self.report, self.around, self.key)
 
-    def entries(self) -> "tuple[tuple[str, Field], ...]":
-        """Return the fields of a mapping by key, whatever the keys; no faults."""
-        entries = self.node.entries if isinstance(self.node, Table) else ()
-        return tuple(
-            (key.text, self.under(key.text, node))
-            for key, node in entries
-            if isinstance(key, Scalar)
-        )
+    def _fault_at(self, line: int, path: str, what: str) -> None:
+        self.report.faults.append((self.file, line, f"{path or 'file'}: {what}"))
+
+    def find(self, name: str) -> "Field | None":
+        """Return the field of a key if the mapping has it, once or more often; no faults."""
+        for key, node in self.node.entries if isinstance(self.node, Table) else ():
+            if isinstance(key, Scalar) and key.text == name:
+                return self.under(name, node)
+        return None
+
+    def word_at(self, name: str) -> str:
+        """Return the text under a key, "" if there is none; no faults."""
+        found = self.find(name)
+        return found.node.text if found and isinstance(found.node, Scalar) else ""
 
     def parts(self) -> "tuple[Field, ...] | None":
         """Return the fields of a list."""
         if not isinstance(self.node, Listing):
             self.fault("must be a list")
             return None
-        return tuple(
-            Field(self.file, f"{self.path}[{at}]", part, self.report)
-            for at, part in enumerate(self.node.parts)
-        )
+        return tuple(self.part(at, node) for at, node in enumerate(self.node.parts))
 
     def some_parts(self) -> "tuple[Field, ...] | None":
         """Return the fields of a list that must not be empty."""
@@ -96,42 +133,39 @@ class Field:
             return None
         return parts
 
-    def keys(self, required: Collection[str], optional: Collection[str]) -> "dict[str, Field]":
+    def keys(self, required: tuple[str, ...], optional: tuple[str, ...]) -> "dict[str, Field]":
         """Return the fields of a mapping that has these keys and no other."""
         if not isinstance(self.node, Table):
             self.fault("must be a mapping")
             return {}
+        known = _both(required, optional)
         found: dict[str, Field] = {}
         lines: dict[str, int] = {}
-        missing = set(required)
+        meant: set[str] = set()  # keys that were misspelt: one fault is enough
         for key, node in self.node.entries:
-            if (name := self._key(key, (*required, *optional), missing)) is None:
-                continue
-            if name in found:
-                Field(self.file, f"{self.path}.{name}".lstrip("."), key, self.report).fault(
-                    f"duplicate key {quoted(name)}; first given in line {lines[name]}"
-                )
-                continue
-            found[name], lines[name] = self.under(name, node), key.line
+            if not isinstance(key, Scalar):
+                self.fault("a key must be a word")
+            elif key.text not in known:
+                meant.add(self._unknown(key, known))
+            elif key.text in found:
+                first = f"first given in line {lines[key.text]}"
+                place = self.under(key.text, key)
+                place.fault(f"duplicate key {quoted(key.text)}; {first}")
+            else:
+                found[key.text], lines[key.text] = self.under(key.text, node), key.line
         for name in required:
-            if name in missing and name not in found:
+            if name not in found and name not in meant:
                 self.fault(f"missing key {quoted(name)}")
         return found
 
-    def _key(self, key: Node, known: Collection[str], missing: set[str]) -> str | None:
-        if not isinstance(key, Scalar):
-            self.fault("a key must be a word")
-            return None
-        if key.text in known:
-            return key.text
+    def _unknown(self, key: Scalar, known: tuple[str, ...]) -> str:
+        """Report a key that nobody knows, and return the one that was probably meant."""
         is_plain = _PLAIN_KEY.fullmatch(key.text) and not may_be_private(key.text)
         place = self.under(key.text, key) if is_plain else self
         guess = close_to(key.text, known)
-        missing.discard(guess or "")  # misspelt, not missing: one fault is enough
-        Field(self.file, place.path, key, self.report).fault(
-            f"unknown key {quoted(key.text)}{hint(guess, ', '.join(known))}"
-        )
-        return None
+        what = f"unknown key {quoted(key.text)}{hint(guess, ', '.join(known))}"
+        self._fault_at(key.line, place.path, what)
+        return guess or ""
 
     def flag(self) -> bool | None:
         """Return true or false."""
@@ -193,12 +227,19 @@ class Field:
         return self.node.text
 
 
+@lru_cache
+def _both(required: tuple[str, ...], optional: tuple[str, ...]) -> tuple[str, ...]:
+    return (*required, *optional)
+
+
 def _why_no_line(text: str) -> str | None:
     if not text.strip():
         return "must not be empty"
     if len(text) > LONGEST_TEXT:
         return f"must not be longer than {LONGEST_TEXT} characters"
-    if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text):
+    if not text.isprintable() and any(
+        unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text
+    ):
         return "must not hold control characters or line breaks"
     return None
 

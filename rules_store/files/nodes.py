@@ -1,4 +1,8 @@
-"""A rules file as it was written: what stands where, before anybody asks what it means."""
+"""A rules file as it was written: what stands where, before anybody asks what it means.
+
+Nodes are not frozen, though nobody changes one: a file of a million rules has fifty million, and
+freezing doubles what it costs to build each.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +18,7 @@ class Kind(StrEnum):
     DATE = "a date"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Scalar:
     """One word or text, at a line counted from 1. `is_true` is a flag's value."""
 
@@ -24,7 +28,7 @@ class Scalar:
     is_true: bool = False
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Listing:
     """A list."""
 
@@ -32,7 +36,7 @@ class Listing:
     parts: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Table:
     """Keys and what stands under them, in the file's order; a key may come twice."""
 
@@ -49,3 +53,18 @@ class NotYaml:
 
     line: int
     reason: str
+
+
+@dataclass(slots=True)
+class Part:
+    """A part of the file's main list, at its place in it counted from 0."""
+
+    at: int
+    node: Node
+
+
+@dataclass(slots=True)
+class Rest:
+    """What a file has around the parts of its main list, which is empty here."""
+
+    node: Node

@@ -1,36 +1,31 @@
 """Rules files to rules: everything that is wrong is found, in all files at once.
 
 The form is public and versioned; `rules_store/rules.schema.json` describes it for editors, this is
-what decides.
+what decides. Files are read a tenant at a time, so a million rules need no more memory than one.
 """
 
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rules_store.files.fields import Field, Report, quoted
-from rules_store.files.nodes import Kind, NotYaml, Scalar
-from rules_store.files.rule_fields import Dangling, Known, read_rule
-from rules_store.files.tenant_fields import (
-    read_bank_account,
-    read_by_id,
-    read_tenant,
-    read_user,
-)
-from rules_store.files.yaml import parse_yaml
+from rules_store.files.nodes import Kind, NotYaml, Part, Scalar
+from rules_store.files.tenants import Beside, read_tenant_rules
+from rules_store.files.yaml import Readable, parse_yaml
 from schemas.errors import InvalidInput
-from schemas.rules import Rule, TenantRules
+from schemas.rules import TenantRules
 from schemas.vocabulary import TenantId
 
 VERSION = "1"
 
+Stored = Callable[[TenantId], TenantRules | None]  #: what the store has of a tenant
+
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """A file's name, as faults give it, and its bytes."""
+    """A file's name, as faults give it, and its bytes, or where they can be read once."""
 
     name: str
-    content: bytes
+    content: bytes | Readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,69 +36,95 @@ class FiledRules:
     notes: tuple[str, ...] = ()
 
 
-def read_rules_files(files: Sequence[RulesFile], dangling: Dangling | None = None) -> FiledRules:
+def read_rules_files(files: Sequence[RulesFile], stored: Stored | None = None) -> FiledRules:
     """Return what all files say together, or raise `InvalidInput` with every fault.
 
     A fault is one line, `FILE:LINE: path.to.field: what is wrong`. It quotes the wrong word and
-    says what is allowed; addresses, IBANs and names of people are never quoted. `dangling` are
-    references to users and accounts that are gone but stay in their rule.
+    says what is allowed; addresses, IBANs and names of people are never quoted. `stored` is asked
+    where a tenant has faults: what the store has already, a file may say again.
     """
-    reader = _Reader(dangling or {})
-    tenants = [tenant for file in files for tenant in reader.read(file)]
-    if reader.report.faults:
-        raise InvalidInput(reader.report.fault_lines())
-    return FiledRules(tuple(tenants), reader.report.note_lines())
+    reader = RulesReader() if stored is None else RulesReader(stored)
+    tenants = tuple(reader.read(files))
+    return FiledRules(tenants, reader.notes)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads files one after another and remembers where it has seen which tenant."""
+class RulesReader:
+    """Reads files one after another, a tenant at a time.
 
-    dangling: Dangling
-    report: Report = field(default_factory=Report)
-    seen: dict[str, str] = field(default_factory=dict)
+    `adding` says that what the store has stays beside what the files say, so that rules may name
+    users and bank accounts of the store.
+    """
 
-    def read(self, file: RulesFile) -> Iterator[TenantRules]:
-        node = parse_yaml(file.content)
-        if isinstance(node, NotYaml):
-            self.report.faults.append((file.name, node.line, f"file: {node.reason}"))
-            return
-        fields = Field(file.name, "", node, self.report).keys(("version", "tenants"), ())
-        if "version" in fields:
-            _check_version(fields["version"])
-        for part in (fields["tenants"].parts() or ()) if "tenants" in fields else ():
-            if (tenant_rules := self._tenant(part)) is not None:
-                yield tenant_rules
+    stored: Stored = lambda _: None
+    adding: bool = False
+    _report: Report = field(default_factory=Report)
+    _seen: dict[str, str] = field(default_factory=dict)  # which tenant is where
+
+    def read(self, files: Iterable[RulesFile]) -> Iterator[TenantRules]:
+        """Return the tenants of all files; raise `InvalidInput` with all faults at the end.
+
+        After the first fault no tenant comes any more, and whoever has used those before must
+        undo it.
+        """
+        for file in files:
+            for tenant_rules in self._tenants(file):
+                if not self._report.faults:
+                    yield tenant_rules
+        if self._report.faults:
+            raise InvalidInput(self._report.fault_lines())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is worth a word about what was read so far, a line each."""
+        return self._report.note_lines()
+
+    def place_of(self, tenant_id: TenantId) -> str:
+        """Return where a tenant was read, as `FILE:LINE`."""
+        return self._seen[tenant_id]
+
+    def _tenants(self, file: RulesFile) -> Iterator[TenantRules]:
+        for found in parse_yaml(file.content, main_list="tenants"):
+            if isinstance(found, NotYaml):
+                self._report.faults.append((file.name, found.line, f"file: {found.reason}"))
+                return
+            top = Field(file.name, found.node, self._report)
+            if isinstance(found, Part):
+                top.key = f"tenants[{found.at}]"
+                if (tenant_rules := self._tenant(top)) is not None:
+                    yield tenant_rules
+            else:
+                _check_around(top)
 
     def _tenant(self, part: Field) -> TenantRules | None:
-        fields = part.keys(
-            ("id", "name"), ("language", "time_zone", "users", "bank_accounts", "rules")
-        )
-        tenant = read_tenant(fields)
-        self._see(fields.get("id"))
-        users = read_by_id(fields.get("users"), read_user)
-        accounts = read_by_id(fields.get("bank_accounts"), read_bank_account)
-        names = {word.casefold() for user in users.values() if user for word in user.name.split()}
-        tenant_id = tenant.tenant_id if tenant else TenantId("")
-        known = Known(tenant_id, users.keys(), accounts.keys(), names, self.dangling)
-        rules = _rules(fields.get("rules"), known)
-        if tenant is None:
-            return None
-        return TenantRules(
-            tenant=tenant,
-            users={user.user_id: user for user in users.values() if user},
-            bank_accounts={found.account_id: found for found in accounts.values() if found},
-            rules=tuple(sorted(rules, key=lambda rule: rule.rule_id)),
-        )
+        self._see(part)
+        mark = self._report.mark()
+        found = read_tenant_rules(part, Beside())
+        if not self._report.is_faulty_since(mark):
+            return found
+        stored = self.stored(TenantId(part.word_at("id")))
+        if stored is None:
+            return found
+        self._report.rewind(mark)
+        return read_tenant_rules(part, Beside(stored=stored, adding=self.adding))
 
-    def _see(self, place: Field | None) -> None:
-        if place is None or not isinstance(place.node, Scalar):
+    def _see(self, part: Field) -> None:
+        place = part.find("id")
+        if place is None or not (tenant_id := part.word_at("id")):
             return
-        tenant_id = place.node.text
-        if tenant_id in self.seen:
-            place.fault(f"duplicate tenant {quoted(tenant_id)}; it is in {self.seen[tenant_id]}")
+        if tenant_id in self._seen:
+            place.fault(f"duplicate tenant {quoted(tenant_id)}; it is in {self._seen[tenant_id]}")
         else:
-            self.seen[tenant_id] = f"{place.file}:{place.node.line}"
+            self._seen[tenant_id] = f"{place.file}:{place.node.line}"
+
+
+def _check_around(top: Field) -> None:
+    """Check what stands around the tenants, which are out of it by now."""
+    fields = top.keys(("version", "tenants"), ())
+    if "version" in fields:
+        _check_version(fields["version"])
+    if "tenants" in fields:
+        fields["tenants"].parts()
 
 
 def _check_version(version: Field) -> None:
@@ -111,41 +132,3 @@ def _check_version(version: Field) -> None:
     if not isinstance(node, Scalar) or node.kind is not Kind.NUMBER or node.text != VERSION:
         shown = quoted(node.text) if isinstance(node, Scalar) else "this"
         version.fault(f"unknown version {shown}; allowed: {VERSION}")
-
-
-def _rules(listing: Field | None, known: Known) -> list[Rule]:
-    """Return a tenant's rules; no two have one id or one description."""
-    rules: list[Rule] = []
-    ids: dict[str, int] = {}
-    descriptions: dict[str, int] = {}
-    for part in (listing.parts() or ()) if listing else ():
-        rule = read_rule(part, known)
-        own = dict(part.entries())
-        is_new = _see_once(own.get("description"), "description", descriptions)
-        if "id" in own or (is_new and rule is None):
-            _see_once(own.get("id"), "id", ids)
-        elif is_new and rule is not None:
-            _see_default_id(rule, part, ids)
-        if rule is not None:
-            rules.append(rule)
-    return rules
-
-
-def _see_once(place: Field | None, what: str, seen: dict[str, int]) -> bool:
-    """Note a text of a rule, or report that it was given before; say whether it was not."""
-    if place is None or not isinstance(place.node, Scalar):
-        return True
-    normal = unicodedata.normalize("NFC", place.node.text)
-    if normal in seen:
-        text, line = quoted(place.node.text), seen[normal]
-        place.fault(f"duplicate {what} {text}; first given in line {line}")
-        return False
-    seen[normal] = place.node.line
-    return True
-
-
-def _see_default_id(rule: Rule, part: Field, ids: dict[str, int]) -> None:
-    if rule.rule_id in ids:
-        first = f"first given in line {ids[rule.rule_id]}"
-        part.fault(f"duplicate id {quoted(rule.rule_id)}, made of the description; {first}")
-    ids[rule.rule_id] = part.node.line

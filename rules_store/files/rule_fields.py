@@ -2,44 +2,33 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from rules_store.addresses import split_addresses
-from rules_store.files.fields import NOT_SHOWN, Field, close_to, hint, may_be_private, quoted
+from rules_store.files.fields import NOT_SHOWN, Field, may_be_private
 from rules_store.files.nodes import Scalar, Table
+from rules_store.files.references import Known, read_references
 from rules_store.files.tenant_fields import read_address, read_language
+from rules_store.files.trigger_fields import TRIGGER_KEYS, named_preset, read_trigger
 from schemas.errors import InvalidValue
 from schemas.rules import (
-    AllAccounts,
-    ChosenAccounts,
     ExternalRecipient,
-    OnFileRejected,
-    OnStatusUpdated,
     Rule,
-    Trigger,
 )
 from schemas.subjects import Subject
 from schemas.vocabulary import (
-    STATUS_PRESETS,
-    TICKABLE,
-    AccountId,
     Audience,
     DetailLevel,
-    EventType,
-    PaymentStatus,
     RuleId,
     SubjectFact,
-    TenantId,
     UserId,
 )
 
-STATUSES = tuple(status.value for status in TICKABLE)
-EVENTS = tuple(event.value for event in EventType)
 LEVELS = tuple(level.value for level in DetailLevel)
 FACTS = tuple(fact.value for fact in SubjectFact)
-TRIGGER_KEYS = ("statuses", "preset", "bank_accounts")
-OTHER_KEYS = (
+Fields = dict[str, Field]
+
+NEEDED_KEYS = ("description", "event")  # unless a preset stands for them
+OPTIONAL_KEYS = (
     "id",
     "detail",
     "subject_may_show",
@@ -47,23 +36,9 @@ OTHER_KEYS = (
     "subject",
     "internal_recipients",
     "external_recipients",
+    *TRIGGER_KEYS,
 )
-_LISTED = 10  # ids that a fault lists as allowed
-
-#: Users and accounts that stored rules name although they are gone: the reference may stay.
-Dangling = Mapping[tuple[TenantId, RuleId], frozenset[str]]
-Fields = dict[str, Field]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a tenant's rules may name. `names` are words of its users' names, never quoted."""
-
-    tenant_id: TenantId
-    users: Collection[str]
-    bank_accounts: Collection[str]
-    names: Collection[str]
-    dangling: Dangling
+ALL_KEYS = (*NEEDED_KEYS, *OPTIONAL_KEYS)
 
 
 def default_rule_id(description: str) -> RuleId:
@@ -74,16 +49,19 @@ def default_rule_id(description: str) -> RuleId:
 
 def read_rule(part: Field, known: Known) -> Rule | None:
     """Return a rule of the tenant, or None if it has a fault."""
-    fields = part.keys(("description", "event"), (*OTHER_KEYS, *TRIGGER_KEYS))
+    preset = named_preset(part)
+    fields = part.keys((), ALL_KEYS) if preset else part.keys(NEEDED_KEYS, OPTIONAL_KEYS)
     description = fields["description"].line_of_text() if "description" in fields else None
+    if preset and "description" not in fields:
+        description = preset.descriptions[known.language]
     rule_id = _rule_id(fields.get("id"), description)
-    stays = known.dangling.get((known.tenant_id, rule_id or RuleId("")), frozenset())
-    trigger = _trigger(part, fields, known, stays)
+    stays = known.dangling.get(rule_id or RuleId(""), frozenset())
+    trigger = read_trigger(part, fields, known, stays)
     may_show = _may_show(fields.get("subject_may_show"))
     subject = _subject(fields.get("subject"), may_show)
     internal_detail, external_detail = _details(fields.get("detail"))
     enabled = fields["enabled"].flag() if "enabled" in fields else True
-    users = _references(fields.get("internal_recipients"), "user", known.users, known, stays)
+    users = read_references(fields.get("internal_recipients"), "user", known.users, known, stays)
     externals = _externals(fields.get("external_recipients"))
     if not {"internal_recipients", "external_recipients"} & fields.keys():
         part.fault("needs internal_recipients or external_recipients")
@@ -109,92 +87,6 @@ def _rule_id(field: Field | None, description: str | None) -> RuleId | None:
         return None if description is None else default_rule_id(description)
     identity = field.identity()
     return None if identity is None else RuleId(identity)
-
-
-def _trigger(part: Field, fields: Fields, known: Known, stays: frozenset[str]) -> Trigger | None:
-    event = fields["event"].word("event", EVENTS) if "event" in fields else None
-    if event == EventType.PAYMENT_FILE_REJECTED:
-        for name in fields.keys() & set(TRIGGER_KEYS):
-            fields[name].note(f"a rule for {event} has none; it is not stored")
-        return OnFileRejected()
-    ticked = _ticked(part, fields) if event else None
-    accounts = _accounts(fields.get("bank_accounts"), known, stays)
-    if event and "bank_accounts" not in fields:
-        part.fault('missing key "bank_accounts": all, or a list of ids')
-    if ticked is None or accounts is None:
-        return None
-    return OnStatusUpdated(ticked, accounts)
-
-
-def _ticked(part: Field, fields: Fields) -> frozenset[PaymentStatus] | None:
-    listed, preset = fields.get("statuses"), fields.get("preset")
-    if (listed is None) == (preset is None):
-        part.fault("needs statuses or preset, exactly one of the two")
-    ticked = {
-        PaymentStatus(status)
-        for field in (listed.some_parts() or () if listed else ())
-        if (status := _status(field))
-    }
-    name = preset.word("preset", tuple(STATUS_PRESETS)) if preset else None
-    return frozenset(ticked) | STATUS_PRESETS.get(name or "", frozenset())
-
-
-def _status(field: Field) -> str | None:
-    node = field.node
-    if isinstance(node, Scalar) and node.text == PaymentStatus.KON_REJECTED:
-        event = EventType.PAYMENT_FILE_REJECTED
-        allowed = ", ".join(STATUSES)
-        field.fault(f'"{node.text}" cannot be ticked, it is the event {event}; allowed: {allowed}')
-        return None
-    return field.word("status", STATUSES)
-
-
-def _accounts(
-    field: Field | None, known: Known, stays: frozenset[str]
-) -> AllAccounts | ChosenAccounts | None:
-    if field is None:
-        return None
-    if isinstance(field.node, Scalar):
-        if field.node.text == "all":
-            return AllAccounts()
-        field.fault("must be all, or a list of ids of the tenant's bank accounts")
-        return None
-    ids = _references(field, "bank account", known.bank_accounts, known, stays)
-    return ChosenAccounts(frozenset(map(AccountId, ids)))
-
-
-def _references(
-    field: Field | None, what: str, there: Collection[str], known: Known, stays: frozenset[str]
-) -> tuple[str, ...]:
-    """Return the ids of a list that must name things of the tenant, each once."""
-    ids: dict[str, None] = {}
-    for part in (field.some_parts() or ()) if field else ():
-        identity = part.identity()
-        if identity is None:
-            continue
-        ids[identity] = None
-        if identity in there:
-            continue
-        if identity in stays:
-            part.note(f"{what} {_quoted_id(identity, known)} is gone; the reference stays")
-            continue
-        allowed = hint(close_to(identity, there), _listed(there))
-        part.fault(f"unknown {what} {_quoted_id(identity, known)}{allowed}")
-    return tuple(ids)
-
-
-def _quoted_id(identity: str, known: Known) -> str:
-    """Return an id in quotes, unless somebody's name stands in its place."""
-    words = identity.split()
-    is_name = len(words) > 1 or any(word.casefold() in known.names for word in words)
-    return NOT_SHOWN if is_name else quoted(identity)
-
-
-def _listed(there: Collection[str]) -> str:
-    if not there:
-        return "none, the tenant has none"
-    more = ", …" if len(there) > _LISTED else ""
-    return f"{', '.join(sorted(there)[:_LISTED])}{more}"
 
 
 def _may_show(field: Field | None) -> frozenset[SubjectFact] | None:

@@ -1,12 +1,14 @@
 """What a rules file says about tenants, users and bank accounts."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 from zoneinfo import available_timezones
 
 from rules_store.addresses import parse_address
 from rules_store.files.fields import Field, close_to, hint, quoted
-from rules_store.files.nodes import Scalar
+from rules_store.files.plain import kept
 from rules_store.zones import is_zone
 from schemas.bank_accounts import BankAccount, Iban
 from schemas.errors import InvalidValue
@@ -21,33 +23,33 @@ Thing = TypeVar("Thing")
 Fields = dict[str, Field]
 
 
-def read_by_id(
-    listing: Field | None, read: Callable[[str, Field], Thing | None]
-) -> dict[str, Thing | None]:
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Thing]):
+    """How things of one kind are read, and what the store has of them, by id."""
+
+    read: Callable[[Field], Thing | None]
+    plain: Callable[[Thing], Mapping[str, object]]
+    stored: Mapping[str, Thing]
+
+
+def read_by_id(listing: Field | None, how: Reading[Thing]) -> dict[str, Thing | None]:
     """Return the things of a list by their ids, None for one that has a fault.
 
-    `read` is given the id and the field of the thing. A second thing of one id is a fault.
+    A second thing of one id is a fault.
     """
     things: dict[str, Thing | None] = {}
     lines: dict[str, int] = {}
     for part in (listing.parts() or ()) if listing else ():
-        thing_id, place = _identity_of(part)
-        thing = read(thing_id, part)
+        thing_id = part.word_at("id")
+        thing = kept(part, partial(how.read, part), how.stored.get(thing_id), how.plain)
         if not thing_id:
             continue
+        place = part.find("id") or part
         if thing_id in things:
             place.fault(f"duplicate id {quoted(thing_id)}; first given in line {lines[thing_id]}")
         else:
             things[thing_id], lines[thing_id] = thing, place.node.line
     return things
-
-
-def _identity_of(part: Field) -> tuple[str, Field]:
-    """Return the text of a thing's id as it stands there, and its place; faults come later."""
-    for name, field in part.entries():
-        if name == "id" and isinstance(field.node, Scalar):
-            return field.node.text, field
-    return "", part
 
 
 def read_tenant(fields: Fields) -> Tenant | None:
@@ -81,7 +83,7 @@ def read_language(field: Field | None) -> Language | None:
     return None if word is None else Language(word)
 
 
-def read_user(_: str, part: Field) -> User | None:
+def read_user(part: Field) -> User | None:
     """Return a user; the address may be missing (R22)."""
     fields = part.keys(("id", "name"), ("email", "language", "active"))
     user_id = fields["id"].identity() if "id" in fields else None
@@ -106,7 +108,7 @@ def read_address(field: Field) -> str | None:
         return None
 
 
-def read_bank_account(_: str, part: Field) -> BankAccount | None:
+def read_bank_account(part: Field) -> BankAccount | None:
     """Return a bank account; two may have one IBAN."""
     fields = part.keys(("id",), ("iban", "description"))
     account_id = fields["id"].identity() if "id" in fields else None

@@ -1,6 +1,6 @@
 """The sentences of `RulesStore` and `RulesWriter`, on every adapter."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from rules_store.changes import Change, ChangeKind, Thing
+from rules_store.changes import CHUNK, Change, ChangeKind, Extent, Thing
 from rules_store.memory import MemoryRulesStore
 from rules_store.migrating import upgrade
 from rules_store.ports import RulesHistory, RulesStore, RulesWriter
@@ -281,3 +281,98 @@ def test_a_generation_that_the_history_does_not_know_is_refused(
 
     with pytest.raises(InvalidInput, match=f"generation {generation}: "):
         store.load_as_of(TenantId("m-10482"), Generation(generation))
+
+
+def test_what_is_not_given_stays_where_a_part_is_applied(store: Store) -> None:
+    before = a_rule(rule_id=RuleId("r-1"), description="eins")
+    store.apply([a_tenant_with(before)])
+    added = a_rule(rule_id=RuleId("r-2"), description="zwei")
+    ben = a_user(user_id=UserId("u-ben"))
+
+    given = a_tenant_with(added, users={ben.user_id: ben}, bank_accounts={})
+    changes = store.apply([given], Extent.PART)
+
+    assert [(change.kind, change.thing, change.thing_id) for change in changes] == [
+        (ChangeKind.CREATED, Thing.USER, "u-ben"),
+        (ChangeKind.CREATED, Thing.RULE, "r-2"),
+    ]
+    (tenant,) = store.load().rules.tenants
+    assert tenant.rules == (before, added)
+    assert tenant.users.keys() == {"u-anna", "u-ben"}
+
+
+def a_tenant_described(rule_id: str, description: str) -> TenantRules:
+    return a_tenant_with(a_rule(rule_id=RuleId(rule_id), description=description))
+
+
+def test_a_part_cannot_take_the_description_of_a_rule_that_stays(store: Store) -> None:
+    store.apply([a_tenant_described("r-1", "\u00e9ins")])
+    before = store.load()
+    taking = a_tenant_described("r-2", "e\u0301ins")
+
+    with pytest.raises(InvalidInput, match='description "e\u0301ins": rule "r-1" has it'):
+        store.apply([taking], Extent.PART)
+
+    assert store.load() == before
+
+
+def test_many_tenants_are_brought_in_some_at_a_time(store: Store) -> None:
+    numbers = range(CHUNK // 4 + 1)  # a tenant, a user, an account and a rule each
+    tenants = [TenantId(f"m-{number:05}") for number in numbers]
+    told: list[Sequence[Change]] = []
+
+    store.bring_in(
+        (a_tenant_with(a_rule(tenant_id=t), tenant=a_tenant(tenant_id=t)) for t in tenants),
+        Extent.WHOLE,
+        told.append,
+    )
+
+    assert sum(map(len, told)) == 4 * len(tenants)
+    assert [found.tenant.tenant_id for found in store.load().rules.tenants] == tenants
+
+
+def test_what_fails_half_way_changes_nothing(store: Store) -> None:
+    store.apply([a_tenant_with(a_rule())])
+    before = store.load()
+
+    def failing() -> Iterator[TenantRules]:
+        for number in range(CHUNK + 1):
+            yield TenantRules(tenant=a_tenant(tenant_id=TenantId(f"m-{number}")))
+        raise InvalidInput(["a fault at the end"])
+
+    with pytest.raises(InvalidInput):
+        store.apply(failing())
+
+    assert store.load() == before
+
+
+def test_a_rule_is_edited_on_what_its_tenant_has_and_the_rest_stays(store: Store) -> None:
+    one = a_rule(rule_id=RuleId("r-1"), description="eins")
+    two = a_rule(rule_id=RuleId("r-2"), description="zwei")
+    store.apply([a_tenant_with(one, two)])
+
+    changes = store.edit_rule(
+        one.tenant_id, lambda held: replace(held.rules[1], subject=held.tenant.name)
+    )
+
+    assert [(change.kind, change.thing_id) for change in changes] == [(ChangeKind.CHANGED, "r-2")]
+    edited = replace(two, subject="Muster Maschinenbau GmbH")
+    assert store.load().rules.tenants == (a_tenant_with(one, edited),)
+
+
+def test_a_rule_of_no_tenant_cannot_be_edited(store: Store) -> None:
+    with pytest.raises(InvalidInput):
+        store.edit_rule(TenantId("m-2"), lambda held: held.rules[0])
+
+
+def test_a_dry_run_tells_the_same_and_changes_nothing(store: Store) -> None:
+    store.apply([a_tenant_with(a_rule())])
+    before = store.load()
+    tenant_id, rule_id = TenantId("m-10482"), RuleId("r-every-status")
+
+    edited = store.edit_rule(tenant_id, lambda _: a_rule(enabled=False), dry_run=True)
+    deleted = store.delete_rule(tenant_id, rule_id, dry_run=True)
+
+    assert store.load() == before
+    assert deleted == store.delete_rule(tenant_id, rule_id)
+    assert [change.kind for change in edited] == [ChangeKind.CHANGED]

@@ -99,7 +99,7 @@ def test_a_faulty_file_tells_every_fault_on_a_line_and_applies_nothing(
     told = [line.removeprefix(f"{faulty}:")[:56] for line in applied.stderr.splitlines()]
     assert told == [
         '5: tenants[0].time_zone: unknown time zone "Europe/Berln',
-        "7: tenants[0].users[0].email: not a mail address; allowe",
+        "7: tenants[0].users[0].email: not a mail address: it has",
         '8: tenants[0].users[1].id: duplicate id "u-1"; first giv',
         "10: tenants[0].bank_accounts[0].iban: not an IBAN: lengt",
         '12: tenants[0].rules[0].event: unknown event "payment-fi',
@@ -221,6 +221,7 @@ def test_what_raw_sql_left_dangling_is_exported_and_applied_as_it_is(
     assert again.stdout == "0 created, 0 changed, 0 deleted\n"
     assert [line.split(": ", 2)[2] for line in again.stderr.splitlines()] == [
         'note: bank account "acc-1" is gone; the reference stays',
+        "note: none of these bank accounts is there any more; it never fires",
         'note: user "u-ben" is gone; the reference stays',
     ]
 
@@ -262,3 +263,83 @@ def test_a_database_that_is_away_ends_the_command(
 
     assert told.exit_code == 70
     assert told.stderr == "push-services: the rules store gave no answer: OperationalError\n"
+
+
+ONE_MORE = """\
+version: 1
+tenants:
+  - id: m-1
+    name: Muster
+    rules:
+      - id: r-more
+        description: Bestätigt
+        event: payment-status-updated
+        statuses: [FIN_CONFIRMED]
+        bank_accounts: [acc-1]
+        internal_recipients: [u-ben, u-anna]
+"""
+
+
+def test_importing_adds_and_deletes_nothing(push: Push, file: Path) -> None:
+    push("rules", "apply", str(file))
+    before = push("rules", "export").stdout
+
+    told = push("rules", "import", "-", input=ONE_MORE)
+
+    assert told.stdout.splitlines() == [
+        'created rule m-1/r-more "Bestätigt"',
+        "1 created, 0 changed, 0 deleted",
+    ]
+    push("rules", "delete", "m-1", "r-more")
+    assert push("rules", "export").stdout == before
+
+
+def test_an_imported_rule_cannot_take_the_description_of_one_that_stays(
+    push_sqlite: Push, file: Path
+) -> None:
+    push_sqlite("rules", "apply", str(file))
+    taking = ONE_MORE.replace("Bestätigt", "Abgelehnte Dateien")
+
+    told = push_sqlite("rules", "import", "-", input=taking)
+
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr == (
+        'tenant "m-1": rule "r-more" cannot have the description "Abgelehnte Dateien": '
+        'rule "r-rejected" has it\n'
+    )
+
+
+def test_changes_are_told_as_json(push_sqlite: Push, file: Path) -> None:
+    told = push_sqlite("rules", "apply", "--json", str(file))
+
+    changes = json.loads(told.stdout)
+    assert changes[4] == {
+        "change": "created",
+        "thing": "rule",
+        "tenant": "m-1",
+        "id": "r-accounts",
+        "description": "Nicht ausgeführt",
+    }
+    assert len(changes) == 9
+    assert json.loads(push_sqlite("rules", "apply", "--json", str(file)).stdout) == []
+
+
+def test_what_raw_sql_broke_is_exported_and_applied_as_it_is(
+    push_sqlite: Push, file: Path, tmp_path: Path
+) -> None:
+    push_sqlite("rules", "apply", str(file))
+    raw(tmp_path, "UPDATE push_users SET email = 'nobody' WHERE user_id = 'u-ben'")
+    raw(tmp_path, "UPDATE push_tenants SET time_zone = 'Mars/North' WHERE tenant_id = 'm-2'")
+    raw(tmp_path, "UPDATE push_rules SET subject = '{{ betrag }}' WHERE rule_id = 'r-accounts'")
+    raw(tmp_path, "DELETE FROM push_rule_statuses")
+
+    again = push_sqlite("rules", "apply", "-", input=push_sqlite("rules", "export").stdout)
+
+    assert again.stdout == "0 created, 0 changed, 0 deleted\n"
+    assert [line.split(": ")[1] for line in again.stderr.splitlines()] == [
+        "tenants[0].users[1].email",
+        "tenants[0].rules[0].statuses",
+        "tenants[0].rules[0].subject",
+        "tenants[1].time_zone",
+    ]
+    assert again.stderr.count("the store has it so, and it stays") == 4

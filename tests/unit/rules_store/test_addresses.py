@@ -21,27 +21,34 @@ def test_an_address_is_read_as_its_identity(text: str, identity: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "reason"),
     [
-        pytest.param("", id="nothing"),
-        pytest.param("anna", id="no domain"),
-        pytest.param("anna@muster", id="no dot in the domain"),
-        pytest.param("jörg@muster.example", id="non-ASCII local part"),
-        pytest.param('"a b"@muster.example', id="quoted local part"),
-        pytest.param("Anna <anna@muster.example>", id="display name"),
-        pytest.param("a@b@muster.example", id="two at signs"),
-        pytest.param("a@muster.example;b@muster.example", id="a list"),
-        pytest.param("a@muster.example\r\nBcc: b@x.example", id="header injection"),
-        pytest.param("a@[192.0.2.1]", id="address literal"),
-        pytest.param("a" * 65 + "@muster.example", id="local part too long"),
-        pytest.param("a@firma.invalid", id="reserved domain"),
+        pytest.param("", "it has no @", id="nothing"),
+        pytest.param("anna", "it has no @", id="no domain"),
+        pytest.param("anna@muster", "its domain has no dot", id="no dot in the domain"),
+        pytest.param("jörg@muster.example", "@ must be ASCII", id="non-ASCII local part"),
+        pytest.param('"a b"@muster.example', "cannot stand there", id="quoted local part"),
+        pytest.param("Anna <anna@muster.example>", "cannot be one", id="display name"),
+        pytest.param("a@b@muster.example", "cannot stand there", id="two at signs"),
+        pytest.param("a@muster.example;b@muster.example", "cannot stand there", id="a list"),
+        pytest.param("a@muster.example\r\nBcc: b@x.example", "stand there", id="header injection"),
+        pytest.param("@muster.example", "cannot stand there", id="no local part"),
+        pytest.param("a..b@muster.example", "cannot stand there", id="two dots"),
+        pytest.param("a@[192.0.2.1]", "cannot be one", id="address literal"),
+        pytest.param("a@-muster.example", "cannot be one", id="hyphen at the start"),
+        pytest.param("a@mu_ster.example", "cannot be one", id="underscore"),
+        pytest.param("a" * 65 + "@muster.example", "cannot stand there", id="local part too long"),
+        pytest.param("a@firma.invalid", "is reserved", id="reserved domain"),
     ],
 )
-def test_what_is_no_address_is_refused_without_being_quoted(text: str) -> None:
+def test_what_is_no_address_is_refused_with_the_reason_and_not_quoted(
+    text: str, reason: str
+) -> None:
     with pytest.raises(InvalidValue) as caught:
         parse_address(text)
 
-    assert str(caught.value).startswith("not a mail address")
+    assert str(caught.value).startswith("not a mail address: ")
+    assert reason in str(caught.value)
     assert "muster" not in str(caught.value)
 
 
