@@ -22,6 +22,7 @@ from schemas.rules import (
     OnStatusUpdated,
     Rule,
     Tenant,
+    Trigger,
     User,
 )
 from schemas.vocabulary import (
@@ -105,6 +106,10 @@ FULL = UPDATED + "statuses: [FIN_REJECTED]\nbank_accounts: all\ninternal_recipie
 REJECTED = "description: R\nevent: payment-file-rejected\ninternal_recipients: [u-1]\n"
 
 
+PLATFORM = "preset: rejected_by_platform\ninternal_recipients: [u-1]\n"
+BANK = "preset: rejected_by_bank\nbank_accounts: all\ninternal_recipients: [u-1]\n"
+
+
 def test_the_documented_example_is_read_in_full() -> None:
     (tenant,) = read(EXAMPLE).tenants
 
@@ -148,6 +153,40 @@ def test_a_preset_stands_for_its_statuses_and_all_for_every_account() -> None:
     )
 
     assert rule.trigger == OnStatusUpdated(STATUS_PRESETS["not_executed"], AllAccounts())
+
+
+@pytest.mark.parametrize(
+    ("rule", "description", "trigger"),
+    [
+        pytest.param(PLATFORM, "Von der Plattform abgelehnt", OnFileRejected(), id="platform"),
+        pytest.param(
+            BANK,
+            "Von der Bank abgelehnt",
+            OnStatusUpdated(frozenset({PaymentStatus.FIN_REJECTED}), AllAccounts()),
+            id="bank",
+        ),
+        pytest.param(
+            BANK.replace("rejected_by_bank", "not_executed"),
+            "Nicht ausgeführt",
+            OnStatusUpdated(STATUS_PRESETS["not_executed"], AllAccounts()),
+            id="not executed",
+        ),
+        pytest.param("description: R\n" + PLATFORM, "R", OnFileRejected(), id="own description"),
+    ],
+)
+def test_a_preset_brings_event_statuses_and_a_description(
+    rule: str, description: str, trigger: Trigger
+) -> None:
+    filed = read(a_file(rule))
+
+    (found,) = filed.tenants[0].rules
+    assert (found.description, found.trigger, filed.notes) == (description, trigger, ())
+
+
+def test_a_preset_describes_the_rule_in_the_tenants_language() -> None:
+    (tenant,) = read(a_file(BANK).replace("name: Muster", "name: Muster\n    language: en")).tenants
+
+    assert tenant.rules[0].description == "Rejected by the bank"
 
 
 def test_the_id_of_a_rule_without_one_is_made_of_its_description_in_nfc() -> None:
@@ -260,8 +299,23 @@ def test_statuses_and_accounts_of_a_rule_for_rejected_files_are_noted_and_not_st
         pytest.param(
             FULL.replace("statuses: [FIN_REJECTED]", "preset: executed"),
             '11: tenants[0].rules[0].preset: unknown preset "executed"; '
-            "did you mean not_executed? Allowed: not_executed",
+            "did you mean not_executed? Allowed: not_executed, rejected_by_platform, rejected_by_b",
             id="preset",
+        ),
+        pytest.param(
+            UPDATED + BANK.replace("bank", "platform", 1),
+            "11: tenants[0].rules[0].preset: this preset is for the event payment-file-rejected",
+            id="preset of another event",
+        ),
+        pytest.param(
+            BANK.replace("bank_accounts: all\n", ""),
+            '9: tenants[0].rules[0]: missing key "bank_accounts": all, or a list of ids',
+            id="preset without accounts",
+        ),
+        pytest.param(
+            FULL.replace("all", "[all, acc-1]"),
+            "12: tenants[0].rules[0].bank_accounts: all stands alone, without brackets and",
+            id="all and a list",
         ),
         pytest.param(
             FULL.replace("bank_accounts: all\n", ""),
@@ -602,6 +656,9 @@ def schema() -> dict[str, Any]:
         pytest.param(a_file(FULL + "detail: {external: full}"), id="lowered"),
         pytest.param(a_file(FULL + "external_recipients: [a@x.example]"), id="bare address"),
         pytest.param(a_file(FULL + "subject_may_show: []\nsubject: ''"), id="empty texts"),
+        pytest.param(a_file(PLATFORM), id="the preset of the platform"),
+        pytest.param(a_file(BANK), id="the preset of the bank"),
+        pytest.param(a_file("event: payment-file-rejected\n" + PLATFORM), id="preset and event"),
         pytest.param(as_rules_file(read(EXAMPLE).tenants), id="an export"),
     ],
 )
@@ -621,6 +678,10 @@ def test_the_json_schema_accepts_what_is_read(schema: dict[str, Any], text: str)
         pytest.param(FULL.replace("bank_accounts: all\n", ""), id="accounts missing"),
         pytest.param(FULL.replace("[u-1]", "[]"), id="no recipient"),
         pytest.param(FULL + "id: 4711", id="id as a number"),
+        pytest.param(BANK.replace("bank_accounts: all\n", ""), id="preset without accounts"),
+        pytest.param(BANK + "statuses: [FIN_REJECTED]", id="preset and statuses"),
+        pytest.param("event: payment-status-updated\n" + PLATFORM, id="preset of another event"),
+        pytest.param("internal_recipients: [u-1]", id="neither event nor preset"),
     ],
 )
 def test_the_json_schema_refuses_what_a_schema_can(schema: dict[str, Any], rule: str) -> None:
