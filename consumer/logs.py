@@ -38,6 +38,7 @@ LogAction: TypeAlias = Literal[
     "left_at_once",
     "library_log",
     "mail_deferred",
+    "mail_fell_back",
     "mail_refused",
     "mail_sent",
     "mails_taken_in",

@@ -54,14 +54,19 @@ class RulesFigures(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class WorkerMetrics:
-    """What `run` counts. `rules` and `lag` (seconds behind, by partition) are asked at a scrape."""
+    """What `run` counts.
+
+    `rules`, `lag` (seconds behind, by partition) and `default_subjects` are asked at a scrape.
+    """
 
     version: str
     event_types: Mapping[str, EventType]  # by input topic
     rules: Callable[[], RulesFigures | None]
     lag: Callable[[], Mapping[Place, float]]
+    default_subjects: Callable[[], int]  # mails whose rule's own subject cannot be used
     _records: dict[Labels, int] = field(init=False)
     _mails: int = field(default=0, init=False)
+    _fallbacks: int = field(default=0, init=False)
     _dead_letters: dict[Labels, int] = field(init=False)
     _foreign_rules: int = field(default=0, init=False)
     _postponed: dict[Labels, int] = field(init=False)
@@ -85,6 +90,7 @@ class WorkerMetrics:
         for record, share in plan.shares:
             self._records[self.event_types[record.topic], share.outcome] += 1
             self._mails += len(share.mails)
+            self._fallbacks += sum(mail.fallback for mail, _ in share.mails)
             self._foreign_rules += share.foreign_rules
             for letter in share.dead_letters:
                 self._dead_letters[letter.reason,] += 1
@@ -103,6 +109,9 @@ class WorkerMetrics:
         yield _build_info(self.version)
         yield _counter("push_records", "Records settled.", ("topic", "outcome"), self._records)
         yield _count("push_mails", "Mails written to outgoing-mail.", self._mails)
+        yield _count("push_fallback_mails", "Mails that became their fallback.", self._fallbacks)
+        about = "Mails with the default subject because their rule's own cannot be used."
+        yield _count("push_default_subjects", about, self.default_subjects())
         yield _dead_letter_counter(self._dead_letters)
         yield _count("push_foreign_rules", "Another tenant's rules refused.", self._foreign_rules)
         yield _count("push_batches", "Batches settled.", self._batches)

@@ -198,6 +198,27 @@ class Settings(BaseSettings):
         description="the portal whose page URL/FILE_ID mails link to; without it they have no link",
         examples=["https://portal.example"],
     )
+    portal_rules_url: Annotated[str, _read_by(values.portal_url)] | None = Field(
+        None,
+        description="the portal's page of rules, which mails to users link to",
+        examples=["https://portal.example/push-services"],
+    )
+    mail_reply_to: Annotated[str, _read_by(values.mailbox)] | None = Field(
+        None,
+        description="mailbox of the support that reads replies; without it mails ask for none",
+        examples=["support@push.example"],
+    )
+    mail_company: _Line | None = Field(
+        None,
+        description="the sender's company data, one line at the end of each mail",
+        examples=["Example GmbH, Musterstr. 1, 12345 Berlin, HRB 1234, CEO A. Muster"],
+    )
+    templates_dir: Annotated[str, _read_by(values.folder)] | None = Field(
+        None,
+        description="folder with templates and wording.de.toml, wording.en.toml that replace those "
+        "of the package, each by its name; of the wording only the entries given",
+        examples=["/etc/push-services/templates"],
+    )
     token_key: Annotated[SecretStr, _read_by(values.token_key)] | None = Field(
         None,
         description="key of the names that stand for addresses in links, envelopes and lists, at "

@@ -188,7 +188,7 @@ def sender_line(text: str) -> str:
 
 
 def mailbox(text: str) -> str:
-    """Read a bare address with room for a token in its local part."""
+    """Read a bare address; its local part has room for a token, and no sign that URLs change."""
     read = sender(text)
     if read.name is not None or "<" in text:
         raise InvalidValue("allowed is an address alone, without a name")
@@ -215,6 +215,13 @@ def _sqlite_file(text: str) -> None:
         raise InvalidValue(f"the folder '{folder}' does not exist")
     if Path(path).is_dir():
         raise InvalidValue(f"'{path}' is a folder, not a file")
+
+
+def folder(text: str) -> str:
+    """Read the name of a folder that exists."""
+    if not Path(text).is_dir():
+        raise InvalidValue(f"the folder '{text}' does not exist")
+    return text
 
 
 def registry_url(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from time import monotonic
 
 from consumer import kafka_clients
@@ -31,10 +32,12 @@ from consumer.process import run_until_stopped, together
 from consumer.publications import Publisher
 from consumer.registry import PublishedSchemas, Registry, RegistrySchemas
 from consumer.settings import Settings, revealed
+from mailer.contents import House
 from mailer.delivery import Delivery, Sender
 from mailer.migrating import check as check_ledger
-from mailer.rendering import Renderer
+from mailer.rendering import Failed, Renderer, tell_nobody
 from mailer.smtp import MailServer, SmtpRelay, Tls
+from mailer.sources import packaged_sources, sources_with_own
 from mailer.sql import SqlLedger, ledger_engine
 from mailer.unsubscribing import Unsubscribing
 from rules_store.cache import RulesCache
@@ -43,10 +46,13 @@ from rules_store.snapshot import Snapshot
 from rules_store.sql import SqlRulesStore, engine_for
 from schemas.addresses import EmailAddress
 from schemas.codec import Codec, WriterSchemas, encode_evaluation, encode_mail
-from schemas.errors import InvalidSettings, RegistryUnavailable, Temporary
+from schemas.errors import InvalidSettings, RegistryUnavailable, RenderFailed, Temporary
+from schemas.events import PaymentEvent
 from schemas.framing import confluent_prefix, single_object_prefix
 from schemas.plans import Decision
 from schemas.published import EVALUATION, OUTGOING_MAIL, published
+from schemas.rules import WantedRule
+from schemas.subjects import one_line
 from schemas.vocabulary import EventType, WireFormat
 
 logger = logging.getLogger(__name__)
@@ -123,17 +129,29 @@ def planner(
     )
 
 
-def renderer(settings: Settings) -> Renderer:
-    """Return what renders mails, or raise `InvalidSettings` where nobody is named as sender."""
+def renderer(settings: Settings, failed: Failed = tell_nobody) -> Renderer:
+    """Return what renders mails, or raise `InvalidSettings` where nobody is named as sender.
+
+    `failed` is told of each mail that became its fallback, and why.
+    """
     if settings.sender is None:
         raise InvalidSettings(["PUSH_MAIL_FROM: must be set"])
+    own, reply_to = settings.templates_dir, settings.mail_reply_to
     return Renderer.build(
         sender_name=settings.sender.name,
         sender_address=settings.sender.address,
-        platform=settings.platform_name,
-        portal_url=settings.portal_url,
+        house=House(
+            platform=one_line(settings.platform_name),
+            portal_url=settings.portal_url,
+            rules_url=settings.portal_rules_url,
+            company=one_line(settings.mail_company or ""),
+            answered=reply_to is not None,
+        ),
         expires_after=settings.mail_expires,
+        reply_to=None if reply_to is None else EmailAddress(reply_to),
         unsubscribing=_unsubscribing(settings),
+        sources=packaged_sources() if own is None else sources_with_own(Path(own)),
+        failed=failed,
     )
 
 
@@ -288,7 +306,7 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
     life = _life(settings, stop, "evaluating")
     url = settings.database_url.get_secret_value()
     schemas = writer_schemas(settings)
-    codec, mails = Codec(schemas), renderer(settings)
+    codec, mails = Codec(schemas), renderer(settings, _log_fallback)
     if mails.unsubscribing is None:
         logger.warning("unsubscribe_not_offered", extra={"detail": NO_WAY_OUT})
     with ExitStack() as parts:
@@ -302,6 +320,7 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
             event_types=topics,
             rules=partial(_figures, cache),
             lag=life.lag.seconds,
+            default_subjects=lambda: mails.counts.default_subjects,
         )
         stream = parts.enter_context(closing(_stream(settings, *topics)))
         ready = {"rules_loaded": lambda: cache.is_loaded, "group_joined": lambda: stream.assigned}
@@ -330,6 +349,12 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
         logger.info("running", extra={"version": VERSION, "generation": cache.generation})
         life.loop(stream, work, metrics.postponed).run()
     logger.info("stopped")
+
+
+def _log_fallback(event: PaymentEvent, wanted: WantedRule, error: RenderFailed) -> None:
+    rule_id = wanted.rule.rule_id
+    fields = {"event_id": event.event_id, "rule_id": rule_id, "detail": str(error)}
+    logger.error("mail_fell_back", extra=fields)
 
 
 def _figures(cache: RulesCache) -> RulesFigures | None:

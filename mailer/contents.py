@@ -1,27 +1,34 @@
 """What one mail says, in one language: subject, text and HTML.
 
-Every word is finished before a template runs. What comes from a tenant is foreign: one line, no
-controls, cut; templates escape it. Each mail shows the `minimal` facts of email.md, section 7.
+Every word is finished before a template runs. What comes from a tenant or a bank is foreign and is
+made harmless first; templates escape it. How much is told goes by the level (email.md, section 7).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, TypedDict
 
+from mailer.facts import Pair, amount, file_facts, reference, remarked, time_as_read
+from mailer.foreign import harmless, short
 from mailer.jinja import Templates, compile_templates
 from mailer.labels import Labels, StatusLabels, Tone
-from mailer.wording import day_as_read, in_zone, instant_as_read
-from schemas.errors import InvalidValue
+from mailer.reasons import bank_information, reasons, rejected_payments
+from mailer.wording import in_zone, short_day_as_read
+from schemas.errors import InvalidValue, RenderFailed
 from schemas.events import PaymentEvent, PaymentStatusUpdated
 from schemas.fields import is_uuid
 from schemas.rules import WantedRule
-from schemas.subjects import Subject, one_line
-from schemas.vocabulary import EventType, PaymentStatus, SubjectFact
+from schemas.subjects import Subject
+from schemas.vocabulary import Audience, DetailLevel, EventType, PaymentStatus, SubjectFact
 
 _LONGEST_DESCRIPTION = 200  # characters of foreign text; the mail shows by "…" that it was cut
 _LONGEST_TENANT_NAME = 120
 _LONGEST_STATUS = 60
 _COLUMNS = 76
+
+#: Stands in both bodies for the one text that each reader has of their own. A sign for private use:
+#: no foreign text that was made harmless holds one.
+OWN_LINK = "\ue000"
 
 
 class Words(TypedDict):
@@ -33,24 +40,54 @@ class Words(TypedDict):
     event: str
     call: str
     tone: str
+    sentence: str
     meaning: str
     warning: str
     what_to_do: str
     preview: str
-    facts: tuple[tuple[str, str], ...]
+    level: str
+    reasons: list[Pair]
+    payments: list[Pair]
+    information: list[str]
+    facts: list[Pair]
     tenant: str
     rule: str
     portal_link: str
+    audience: str
+    rules_link: str
+    own_link: str
     answers: str
+    company: str
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A mail's words, the same for all recipients of a rule who read one language."""
+    """A mail's words, the same for all recipients of a rule who are told the same."""
 
     subject: str
     text: str
     html: str
+    default_subject: bool  #: the rule's own could not be used (R33)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """To whom an event is told and how much; `has_way_out` says that bodies hold `OWN_LINK`."""
+
+    level: DetailLevel
+    audience: Audience
+    has_way_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What all mails of an installation share: the platform, its pages and who answers."""
+
+    platform: str
+    portal_url: str | None = None  #: mails link to the file's id below it
+    rules_url: str | None = None  #: where users look after their rules
+    company: str = ""  #: the platform's company data, one line
+    answered: bool = False  #: whether somebody reads replies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,101 +96,132 @@ class Author:
 
     labels: Labels
     templates: Templates
-    platform: str
-    portal_url: str | None
-    answers: str  #: whether the sender reads answers, in words
+    house: House
+    _subjects: dict[tuple[str, frozenset[SubjectFact]], Subject | None] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
-    def build(
-        cls,
-        labels: Labels,
-        sources: Mapping[str, str],
-        *,
-        platform: str,
-        portal_url: str | None,
-        answers: str,
-    ) -> Self:
+    def build(cls, labels: Labels, sources: Mapping[str, str], house: House) -> Self:
         """Compile the templates, or raise `InvalidSettings` with every fault."""
-        return cls(
-            labels=labels,
-            templates=compile_templates(sources, labels.texts, _TRIAL),
-            platform=one_line(platform),
-            portal_url=portal_url,
-            answers=answers,
-        )
+        templates = compile_templates(sources, labels.texts, TRIALS)
+        return cls(labels=labels, templates=templates, house=house)
 
-    def content(self, event: PaymentEvent, wanted: WantedRule) -> Content:
+    def content(self, event: PaymentEvent, wanted: WantedRule, telling: Telling) -> Content:
         """Return what a mail about the event says, or raise `RenderFailed`."""
         event_type = event.routing.event_type
-        words = self._words(event, event_type, wanted)
+        try:
+            words = self.words(event, event_type, wanted, telling)
+            subject, is_default = self._subject(event, event_type, wanted, telling.level)
+        except Exception as error:  # what nobody foresaw costs the details, and never the mail
+            raise RenderFailed(f"words: {type(error).__name__}") from error
         text = self.templates.fill_in(f"{event_type}.txt", words)
         html = self.templates.fill_in(f"{event_type}.html", words)
-        return Content(self._subject(event, event_type, wanted), _wrapped(text), html)
+        return Content(subject, wrapped(text), html, is_default)
 
-    def _words(self, event: PaymentEvent, event_type: EventType, wanted: WantedRule) -> Words:
-        labels, status = self.labels, self._status(event)
+    def words(
+        self, event: PaymentEvent, event_type: EventType, wanted: WantedRule, telling: Telling
+    ) -> Words:
+        """Return everything that the templates are given, finished."""
+        labels, house = self.labels, self.house
+        status = labels.status(_status_code(event))
+        tenant, rule = _tenant_name(wanted), _description(wanted, labels)
         event_label = labels.events[event_type].label
-        tenant, rule = _tenant_name(wanted), _description(wanted)
         is_update = isinstance(event, PaymentStatusUpdated)
+        is_more = telling.level is not DetailLevel.MINIMAL
+        is_full = telling.level is DetailLevel.FULL
         return Words(
             language=labels.language,
-            platform=self.platform,
-            heading=self._status_label(event) if is_update else event_label,
+            platform=house.platform,
+            heading=self._status_label(event, status) if is_update else event_label,
             event=event_label,
             call=status.call,
             tone=status.tone,
+            sentence=status.sentence.replace("%(tenant)s", tenant),
             meaning=status.meaning,
             warning=status.warning,
             what_to_do=status.what_to_do,
             preview=status.preview,
-            facts=(
-                (labels.facts["time"], self._time(event, wanted)),
+            level=telling.level,
+            reasons=reasons(event, labels) if is_more else [],
+            payments=rejected_payments(event, labels) if is_full else [],
+            information=bank_information(event, labels) if is_full else [],
+            facts=[
+                (labels.facts["time"], time_as_read(event.occurred_at, wanted.tenant, labels)),
+                *(file_facts(event, wanted.tenant, labels) if is_more else ()),
                 (labels.facts["tenant"], tenant),
                 (labels.facts["rule"], rule),
-            ),
+            ],
             tenant=tenant,
             rule=rule,
             portal_link=self._portal_link(event),
-            answers=self.answers,
+            audience=telling.audience,
+            rules_link=house.rules_url or "",
+            own_link=OWN_LINK if telling.has_way_out else "",
+            answers=labels.answers["reply_to" if house.answered else "no_reply"],
+            company=house.company,
         )
 
-    def _subject(self, event: PaymentEvent, event_type: EventType, wanted: WantedRule) -> str:
+    def _subject(
+        self, event: PaymentEvent, event_type: EventType, wanted: WantedRule, level: DetailLevel
+    ) -> tuple[str, bool]:
         """Return the rule's subject; one that is empty or cannot be read costs no mail (R33)."""
-        words = self._subject_words(event, event_type, wanted)
-        try:
-            subject = Subject.parse(wanted.rule.subject, wanted.rule.subject_may_show)
-        except InvalidValue:
-            return self.labels.events[event_type].subject.fill_in(words)
-        return subject.fill_in(words) or self.labels.events[event_type].subject.fill_in(words)
+        words = self._subject_words(event, event_type, wanted, level)
+        subject = self._compiled(wanted.rule.subject, wanted.rule.subject_may_show)
+        line = "" if subject is None else subject.fill_in(words)
+        if line:
+            return line, False
+        default = self.labels.events[event_type].subject.fill_in(words)
+        return default, bool(wanted.rule.subject.strip())
+
+    def _compiled(self, text: str, may_show: frozenset[SubjectFact]) -> Subject | None:
+        """Return a subject cut at its placeholders, once for all its mails; None if it is bad."""
+        key = (text, may_show)
+        if key not in self._subjects:
+            if len(self._subjects) >= _MOST_SUBJECTS:
+                self._subjects.clear()
+            self._subjects[key] = _parsed(text, may_show)
+        return self._subjects[key]
 
     def _subject_words(
-        self, event: PaymentEvent, event_type: EventType, wanted: WantedRule
+        self, event: PaymentEvent, event_type: EventType, wanted: WantedRule, level: DetailLevel
     ) -> dict[str, str]:
-        day = in_zone(event.occurred_at, wanted.tenant.time_zone)
-        return {
+        labels = self.labels
+        words = {
             "tenant": _tenant_name(wanted),
-            "event": self.labels.events[event_type].label,
-            "status": self._status_label(event),
-            "rule": _description(wanted),
-            "date": day_as_read(day, self.labels.language),
-            **dict.fromkeys(SubjectFact, ""),  # at `minimal` neither amount nor reference shows
+            "event": labels.events[event_type].label,
+            "status": self._status_label(event, labels.status(_status_code(event))),
+            "rule": _description(wanted, labels),
+            "date": short_day_as_read(
+                in_zone(event.occurred_at, wanted.tenant.time_zone), labels.language
+            ),
+            SubjectFact.AMOUNT: "",
+            SubjectFact.REFERENCE: "",
         }
+        if wanted.rule.subject_may_show and level is not DetailLevel.MINIMAL:
+            words[SubjectFact.AMOUNT] = amount(event, labels)
+            words[SubjectFact.REFERENCE] = reference(event, labels)
+        return words
 
-    def _status(self, event: PaymentEvent) -> StatusLabels:
-        return self.labels.status(_status_code(event))
-
-    def _status_label(self, event: PaymentEvent) -> str:
-        return self._status(event).label or _cut(_status_code(event), _LONGEST_STATUS)
-
-    def _time(self, event: PaymentEvent, wanted: WantedRule) -> str:
-        at = in_zone(event.occurred_at, wanted.tenant.time_zone)
-        return instant_as_read(at, self.labels.language)
+    def _status_label(self, event: PaymentEvent, status: StatusLabels) -> str:
+        return status.label or remarked(harmless(_status_code(event), _LONGEST_STATUS), self.labels)
 
     def _portal_link(self, event: PaymentEvent) -> str:
         """Return the file's page, or nothing; a file id that is no UUID costs the link (R34)."""
-        if self.portal_url is None or event.file_id is None or not is_uuid(event.file_id):
+        url, file_id = self.house.portal_url, event.file_id
+        if url is None or file_id is None or not is_uuid(file_id):
             return ""
-        return f"{self.portal_url.rstrip('/')}/{event.file_id}"
+        return f"{url.rstrip('/')}/{file_id}"
+
+
+_MOST_SUBJECTS = 10_000  # kept compiled; far more than one worker meets between two changes
+
+
+def _parsed(text: str, may_show: frozenset[SubjectFact]) -> Subject | None:
+    try:
+        return Subject.parse(text, may_show)
+    except InvalidValue:
+        return None
 
 
 def _status_code(event: PaymentEvent) -> str:
@@ -164,20 +232,15 @@ def _status_code(event: PaymentEvent) -> str:
 
 
 def _tenant_name(wanted: WantedRule) -> str:
-    return _cut(wanted.tenant.name, _LONGEST_TENANT_NAME)
+    return short(wanted.tenant.name, _LONGEST_TENANT_NAME)
 
 
-def _description(wanted: WantedRule) -> str:
-    return _cut(wanted.rule.description, _LONGEST_DESCRIPTION)
+def _description(wanted: WantedRule, labels: Labels) -> str:
+    told = harmless(wanted.rule.description, _LONGEST_DESCRIPTION)
+    return f"{told.text} {labels.remarks['gap']}" if told.has_gap else told.text
 
 
-def _cut(text: str, most: int) -> str:
-    """Return foreign text as one harmless line of at most so many characters."""
-    line = one_line(text)
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
-
-
-def _wrapped(text: str) -> str:
+def wrapped(text: str) -> str:
     """Return plain text in 76 columns; a word that is longer, like a link, stays whole."""
     return "\n".join(
         line if len(line) <= _COLUMNS else _filled(line.split()) for line in text.split("\n")
@@ -195,20 +258,44 @@ def _filled(words: list[str]) -> str:
     return "\n".join(lines)
 
 
-_TRIAL = Words(
+_EVERYTHING = Words(
     language="-",
     platform="-",
     heading="-",
     event="-",
     call="-",
     tone=Tone.UNCLEAR,
+    sentence="-",
     meaning="-",
     warning="-",
     what_to_do="-",
     preview="-",
-    facts=(("-", "-"),),
+    level=DetailLevel.FULL,
+    reasons=[("-", "-")],
+    payments=[("-", "-")],
+    information=["-"],
+    facts=[("-", "-")],
     tenant="-",
     rule="-",
     portal_link="-",
+    audience=Audience.EXTERNAL,
+    rules_link="-",
+    own_link="-",
     answers="-",
+    company="-",
 )
+_LITTLE: Words = {
+    **_EVERYTHING,
+    "warning": "",
+    "level": DetailLevel.MINIMAL,
+    "reasons": [],
+    "payments": [],
+    "information": [],
+    "portal_link": "",
+    "audience": Audience.INTERNAL,
+    "rules_link": "",
+    "own_link": "",
+    "company": "",
+}
+#: What each template is filled in with before the first mail: everything there is, and the least.
+TRIALS: tuple[Words, ...] = (_EVERYTHING, _LITTLE)

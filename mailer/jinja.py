@@ -2,19 +2,21 @@
 
 A template says a text of the language's own by `{{ _("name", word=word) }}`. These calls are
 resolved when the template is compiled: its text becomes part of the template, which is what makes
-a mail cheap (email.md, section 10), and a missing text stops the start instead of a mail. The rest
-are finished words; nobody but the platform writes templates.
+a mail cheap (email.md, section 10), and a missing text stops the start instead of a mail. Parents
+and macros are put in then, too (`flattening`). The rest are finished words; nobody but the platform
+and its operator writes templates.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, Template, TemplateNotFound, meta, nodes
+from jinja2 import Environment, StrictUndefined, Template, TemplateNotFound, meta, nodes
 from jinja2.exceptions import TemplateAssertionError, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
+from mailer.flattening import Flattener
 from mailer.labels import PLACEHOLDER
 from schemas.errors import InvalidSettings, RenderFailed
 
@@ -39,23 +41,23 @@ class Templates:
 
 
 def compile_templates(
-    sources: Mapping[str, str], texts: Mapping[str, str], trial: Words
+    sources: Mapping[str, str], texts: Mapping[str, str], trials: Sequence[Words]
 ) -> Templates:
-    """Compile each template and fill it in once, or raise `InvalidSettings` with every fault.
+    """Compile each template and fill it in, or raise `InvalidSettings` with every fault.
 
-    `sources` are templates by file name, `texts` those of the language, and `trial` has every word
-    that a template may ask for.
+    `sources` are templates by file name, `texts` those of the language, and each of `trials` has
+    every word that a template may ask for.
     """
     escaped = {name: str(escape(text)) for name, text in texts.items()}
-    environments = {
-        "html": _environment(sources, escaped, trial, autoescape=True),
-        "txt": _environment(sources, texts, trial, autoescape=False),
+    kinds = {
+        "html": _Kind.of(sources, escaped, autoescape=True),
+        "txt": _Kind.of(sources, texts, autoescape=False),
     }
     compiled: dict[str, Template] = {}
     faults: list[str] = []
     for name in sorted(sources):
         try:
-            compiled[name] = _compiled(environments[name.rpartition(".")[2]], name, trial)
+            compiled[name] = _compiled(kinds[name.rpartition(".")[2]], name, trials)
         except InvalidSettings as error:
             faults += error.faults
     if faults:
@@ -63,24 +65,43 @@ def compile_templates(
     return Templates(compiled)
 
 
-def _compiled(environment: Environment, name: str, trial: Words) -> Template:
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """All that templates of one language and form are made with."""
+
+    environment: Environment
+    texts: Mapping[str, str]
+    flattener: Flattener
+
+    @classmethod
+    def of(cls, sources: Mapping[str, str], texts: Mapping[str, str], *, autoescape: bool) -> Self:
+        """Return what these templates are compiled with."""
+        environment = _environment(autoescape=autoescape)
+
+        def parse(name: str) -> nodes.Template:
+            if name not in sources:
+                raise TemplateNotFound(name)
+            return environment.parse(sources[name], name)
+
+        return cls(environment, texts, Flattener(parse))
+
+
+def _compiled(kind: _Kind, name: str, trials: Sequence[Words]) -> Template:
     try:
-        template = environment.get_template(name)
-        template.render(trial)
+        tree = kind.flattener.flattened(name)
+        _resolve_texts(tree, kind.texts, name)
+        _refuse_unknown_words(tree, trials[0], name)
+        code = kind.environment.compile(tree, name, name)
+        template = Template.from_code(kind.environment, code, {})
+        for trial in trials:
+            template.render(trial)
     except Exception as error:  # a template may raise anything
         raise InvalidSettings([f"mail template {name}: {_told(error)}"]) from error
     return template
 
 
-def _environment(
-    sources: Mapping[str, str],
-    texts: Mapping[str, str],
-    known: Collection[str],
-    *,
-    autoescape: bool,
-) -> Environment:
+def _environment(*, autoescape: bool) -> Environment:
     return ImmutableSandboxedEnvironment(
-        loader=_ResolvingLoader(sources, texts, known),
         autoescape=autoescape,
         undefined=StrictUndefined,
         auto_reload=False,
@@ -88,32 +109,6 @@ def _environment(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-
-
-class _ResolvingLoader(BaseLoader):
-    """Loads templates with one language's texts already in them."""
-
-    def __init__(
-        self, sources: Mapping[str, str], texts: Mapping[str, str], known: Collection[str]
-    ) -> None:
-        self._sources = sources
-        self._texts = texts
-        self._known = known
-
-    def load(
-        self,
-        environment: Environment,
-        name: str,
-        globals: MutableMapping[str, Any] | None = None,  # noqa: A002  the base class's name
-    ) -> Template:
-        if name not in self._sources:
-            raise TemplateNotFound(name)
-        tree = environment.parse(self._sources[name], name)
-        _resolve_texts(tree, self._texts, name)
-        _refuse_unknown_words(tree, self._known, name)
-        code = environment.compile(tree, name, name)
-        always: Callable[[], bool] = lambda: True  # noqa: E731
-        return environment.template_class.from_code(environment, code, globals or {}, always)
 
 
 def _resolve_texts(tree: nodes.Template, texts: Mapping[str, str], name: str) -> None:

@@ -1,7 +1,8 @@
 """Every word a mail says, in one language, read from `templates/wording.<language>.toml`.
 
 Read once, at start, and strictly: a missing, unknown or misspelt entry is a fault then, not in
-the middle of a mail. Labels and advice are those of domain.md, section 3.
+the middle of a mail. Labels and advice are those of domain.md, section 3. An operator's own file
+of that name says some of it otherwise; what it leaves out is said as ever.
 """
 
 import re
@@ -13,7 +14,7 @@ from enum import StrEnum
 
 from schemas.errors import InvalidSettings, InvalidValue
 from schemas.subjects import Subject, one_line
-from schemas.vocabulary import EventType, Language, PaymentStatus
+from schemas.vocabulary import EventType, Language, PaymentStatus, ReasonClass
 
 _LONGEST_PREVIEW = 100  # characters; more no client shows (email.md, section 9)
 
@@ -59,6 +60,7 @@ class StatusLabels:
     """What a mail says about a status. `warning`, where there is one, stands before the advice."""
 
     label: str
+    sentence: str  #: what happened, in plain words; "%(tenant)s" is left to be filled in
     meaning: str
     warning: str
     what_to_do: str
@@ -77,13 +79,22 @@ class EventLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """All words of one language. `texts` are those that templates ask for by name."""
+    """All words of one language. `texts` are those that templates ask for by name.
+
+    What an entry leaves to be filled in ("%(code)s") is replaced where it is said.
+    """
 
     language: Language
     events: Mapping[EventType, EventLabels]
     statuses: Mapping[str, StatusLabels]
     unknown: StatusLabels  #: of a status this version does not know; its label is the code
     facts: Mapping[str, str]
+    origins: Mapping[str, str]  #: where a file came from, by the platform's word
+    reasons: Mapping[str, str]  #: names of reasons
+    advice: Mapping[ReasonClass, str]
+    advice_on_part: Mapping[ReasonClass, str]  #: where only a part of a file was refused
+    errors: Mapping[str, str]  #: the platform's errors, by their names
+    remarks: Mapping[str, str]
     texts: Mapping[str, str]
     answers: Mapping[str, str]
 
@@ -92,23 +103,28 @@ class Labels:
         return self.statuses.get(code, self.unknown)
 
 
-def read_labels(language: Language, document: str, platform: str) -> Labels:
+def read_labels(language: Language, document: str, platform: str, own: str = "") -> Labels:
     """Read one language's wording, or raise `InvalidSettings` with every fault.
 
-    `platform` is what mails call the payment platform.
+    `platform` is what mails call the payment platform, `own` what the operator says otherwise.
     """
-    try:
-        entries = dict(_flat(tomllib.loads(document)))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSettings([f"wording.{language}.toml: {error}"]) from error
-    faults = [f"wording.{language}.toml: {fault}" for fault in _faults(entries)]
+    name = f"wording.{language}.toml"
+    entries = _entries(name, document) | _entries(name, own)
+    faults = [f"{name}: {fault}" for fault in _faults(entries)]
     if faults:
         raise InvalidSettings(faults)
-    name = one_line(platform)
+    called = one_line(platform)
     return _labels(
         language,
-        {key: text.replace("%(platform)s", name) for key, text in entries.items()},
+        {key: text.replace("%(platform)s", called) for key, text in entries.items()},
     )
+
+
+def _entries(name: str, document: str) -> dict[str, str]:
+    try:
+        return dict(_flat(tomllib.loads(document)))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings([f"{name}: {error}"]) from error
 
 
 def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -119,41 +135,58 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value if isinstance(value, str) else ""
 
 
+_FACTS = (
+    *("time", "previous_status", "account", "file_name", "message_id", "order_id", "count", "sum"),
+    *("execution_date", "uploaded_at", "rejected_count", "rejected_sum", "origin", "file_id"),
+    *("tenant", "rule"),
+)
+_ADVISED = tuple(kind for kind in ReasonClass if kind is not ReasonClass.NOTHING)
 _REQUIRED = frozenset(
     {
-        *(
-            f"events.{event_type}.{name}"
-            for event_type in EventType
-            for name in ("label", "subject")
-        ),
+        *(f"events.{which}.{name}" for which in EventType for name in ("label", "subject")),
         *(
             f"statuses.{status}.{name}"
             for status in PaymentStatus
-            for name in ("label", "meaning", "what_to_do")
+            for name in ("label", "sentence", "meaning", "what_to_do")
         ),
-        "unknown_status.meaning",
-        "unknown_status.what_to_do",
+        *(f"unknown_status.{name}" for name in ("sentence", "meaning", "what_to_do")),
         *(f"calls.{call}" for call in Call),
-        *(f"facts.{fact}" for fact in ("time", "tenant", "rule")),
-        "answers.no_reply",
-        "answers.reply_to",
+        *(f"facts.{fact}" for fact in _FACTS),
+        *(f"reasons.{name}" for name in ("code", "ebics", "error", "bank", "advice", "none")),
+        *(f"advice.{kind}" for kind in _ADVISED),
+        *(f"remarks.{name}" for name in ("cut", "gap", "more", "not_given", "not_given_by_bank")),
+        *(f"answers.{name}" for name in ("no_reply", "reply_to")),
     }
 )
-_OPTIONAL = frozenset(f"statuses.{status}.warning" for status in PaymentStatus)
+_OPTIONAL = frozenset(
+    {
+        *(f"statuses.{status}.warning" for status in PaymentStatus),
+        *(f"advice_on_part.{kind}" for kind in _ADVISED),
+    }
+)
+#: Tables whose entries others choose the names of: templates, and the platform.
+_OPEN = ("texts.", "origins.", "errors.")
+_FILLED_IN = {"sentence": {"tenant"}, "reasons.error": {"code"}, "remarks.more": {"count"}}
 
 
 def _faults(entries: Mapping[str, str]) -> Iterator[str]:
-    named = {key for key in entries if not key.startswith("texts.")}
+    named = {key for key in entries if not key.startswith(_OPEN)}
     yield from (f"{key}: missing" for key in sorted(_REQUIRED - named))
     yield from (f"{key}: no such entry" for key in sorted(named - _REQUIRED - _OPTIONAL))
     for key, text in entries.items():
         if not text.strip():
             yield f"{key}: is no text, or empty"
-        words = set(PLACEHOLDER.findall(text)) - {"platform"}
-        if words and not key.startswith("texts."):
-            yield f"{key}: only %(platform)s can be filled in here"
+        if not key.startswith("texts."):
+            yield from _faults_of_placeholders(key, text)
         if key.startswith("events.") and key.endswith(".subject"):
             yield from _faults_of_subject(key, text)
+
+
+def _faults_of_placeholders(key: str, text: str) -> Iterator[str]:
+    also = _FILLED_IN.get(key, _FILLED_IN.get(key.rpartition(".")[2], set()))
+    allowed = sorted({"platform", *also})
+    if not set(PLACEHOLDER.findall(text)) <= set(allowed):
+        yield f"{key}: only {' and '.join(f'%({word})s' for word in allowed)} can be filled in here"
 
 
 def _faults_of_subject(key: str, text: str) -> Iterator[str]:
@@ -179,6 +212,12 @@ def _labels(language: Language, entries: Mapping[str, str]) -> Labels:
         },
         unknown=_status_labels(entries, "unknown_status", Tone.UNCLEAR, Call.CHECK),
         facts=_under("facts", entries),
+        origins=_under("origins", entries),
+        reasons=_under("reasons", entries),
+        advice=_advice("advice", entries),
+        advice_on_part=_advice("advice_on_part", entries),
+        errors=_under("errors", entries),
+        remarks=_under("remarks", entries),
         texts=_under("texts", entries),
         answers=_under("answers", entries),
     )
@@ -189,15 +228,20 @@ def _status_labels(entries: Mapping[str, str], table: str, tone: Tone, call: Cal
     warning = entries.get(f"{table}.warning", "")
     return StatusLabels(
         label=entries.get(f"{table}.label", ""),
+        sentence=entries[f"{table}.sentence"],
         meaning=meaning,
         warning=warning,
         what_to_do=what_to_do,
         tone=tone,
         call=entries[f"calls.{call}"],
         preview=textwrap.shorten(
-            f"{meaning} {warning} {what_to_do}", _LONGEST_PREVIEW, placeholder=" …"
+            f"{warning or meaning} {what_to_do}", _LONGEST_PREVIEW, placeholder=" …"
         ),
     )
+
+
+def _advice(table: str, entries: Mapping[str, str]) -> dict[ReasonClass, str]:
+    return {ReasonClass(kind): text for kind, text in _under(table, entries).items()}
 
 
 def _under(table: str, entries: Mapping[str, str]) -> dict[str, str]:

@@ -1,27 +1,34 @@
 """From (event, rule, recipient, decision) to an outgoing mail; pure, and the same at every call.
 
-Everything that will reach the mail's bytes is fixed here (email.md, section 1).
+Everything that will reach the mail's bytes is fixed here (email.md, section 1). A mail that cannot
+be rendered becomes its fallback, under the same name: a treasurer hears of a stuck payment even
+where a template is broken (R41).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib import resources
+from html import escape
 from typing import Self
 
-from mailer.contents import Author, Content
+from mailer.contents import OWN_LINK, Author, Content, House, Telling
+from mailer.facts import detail_level
+from mailer.fallback import fallback_content
 from mailer.labels import read_labels
+from mailer.sources import Sources, packaged_sources
 from mailer.unsubscribing import NO_WAY_OUT, Unsubscribing, WaysOut
 from schemas.addresses import EmailAddress
 from schemas.errors import InvalidSettings, RenderFailed
 from schemas.events import PaymentEvent
-from schemas.mails import OutgoingMail, mail_id
+from schemas.mails import LARGEST_MAIL, OutgoingMail, mail_id
 from schemas.plans import Decision
 from schemas.rules import Recipient, WantedRule
 from schemas.vocabulary import EventType, Language, RuleId, TenantId
 
 _HASH_SIGNS = 32  # hex digits: 128 bits
+#: Bytes that bodies may have: the rest of a record holds ids, addresses and the subject.
+_LARGEST_BODIES = LARGEST_MAIL - 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +38,29 @@ class _Written:
     content: Content
 
 
+@dataclass(slots=True)
+class Counts:
+    """What went wrong with mails that came all the same, since the start."""
+
+    default_subjects: int = 0  #: bodies whose rule has a subject that cannot be used (R33)
+    fallbacks: int = 0
+
+
+Failed = Callable[[PaymentEvent, WantedRule, RenderFailed], None]
+
+
+def tell_nobody(event: PaymentEvent, wanted: WantedRule, error: RenderFailed) -> None:
+    """Let the fallback be all that is seen of a failure."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renderer:
     """Makes outgoing mails. Built once; everything is compiled and checked by then.
 
-    Recipients of one rule who read one language get the same words, and a planner asks for them
-    one after another: the last words of each language are kept, found again by the very same event
-    and rule objects. That saves work and changes no answer, in any order of calls or threads.
+    Readers of one rule who are told the same get the same words, and a planner asks for them one
+    after another: the last words of each kind are kept, found again by the very same event and rule
+    objects. That saves work and changes no answer, in any order of calls or threads. `counts` and
+    `failed` are told what went wrong, and change no answer either.
     """
 
     sender_name: str | None
@@ -47,7 +70,11 @@ class Renderer:
     template_revision: str
     authors: Mapping[Language, Author]
     unsubscribing: Unsubscribing | None = None
-    _last: dict[Language, _Written] = field(default_factory=dict, repr=False, compare=False)
+    failed: Failed = field(default=tell_nobody, repr=False, compare=False)
+    counts: Counts = field(default_factory=Counts, repr=False, compare=False)
+    _last: dict[tuple[Language, Telling], _Written] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def build(
@@ -55,46 +82,70 @@ class Renderer:
         *,
         sender_name: str | None,
         sender_address: EmailAddress,
-        platform: str,
-        portal_url: str | None,
+        house: House,
         expires_after: timedelta,
         reply_to: EmailAddress | None = None,
         unsubscribing: Unsubscribing | None = None,
-        sources: Mapping[str, str] | None = None,
+        sources: Sources | None = None,
+        failed: Failed = tell_nobody,
     ) -> Self:
         """Read the wording and compile the templates, or raise `InvalidSettings` with all faults.
 
-        `platform` is what mails call the payment platform; mails link to `portal_url` and the
-        file's id below it. `sources` are the files of the templates folder by name.
+        `sources` are those of the package, or with what the operator says otherwise. `failed` is
+        told of each mail that became its fallback, and why.
         """
-        files = template_files() if sources is None else sources
+        files = packaged_sources() if sources is None else sources
         return cls(
             sender_name=sender_name,
             sender_address=sender_address,
             reply_to=reply_to,
             expires_after=expires_after,
-            template_revision=_revision(files),
-            authors=_authors(files, platform, portal_url, reply_to),
+            template_revision=files.revision,
+            authors=_authors(files, house),
             unsubscribing=unsubscribing,
+            failed=failed,
         )
 
     def render(
         self, event: PaymentEvent, wanted: WantedRule, recipient: Recipient, decision: Decision
     ) -> OutgoingMail:
-        """Return the mail that a wanted rule sends one recipient, or raise `RenderFailed`."""
-        content = self._content(event, wanted, recipient.language)
+        """Return the mail that a wanted rule sends one recipient, or the fallback of that mail.
+
+        Raise `RenderFailed` only where the fallback cannot be made either.
+        """
+        ways_out = self._ways_out(wanted, recipient)
+        fallback = False
         try:
-            return self._mail(content, event, wanted, recipient, decision)
+            content = self.content(event, wanted, recipient)
+        except RenderFailed as error:
+            self.counts.fallbacks += 1
+            self.failed(event, wanted, error)
+            content, fallback = fallback_content(event), True
+        try:
+            return self._mail(content, event, wanted, recipient, decision, ways_out, fallback)
         except UnicodeEncodeError as error:  # a hash needs bytes
             raise RenderFailed(f"ids: {type(error).__name__}") from None
 
-    def _content(self, event: PaymentEvent, wanted: WantedRule, language: Language) -> Content:
-        last = self._last.get(language)
+    def content(self, event: PaymentEvent, wanted: WantedRule, recipient: Recipient) -> Content:
+        """Return what the mail says, its own link still to be put in, or raise `RenderFailed`."""
+        telling = Telling(
+            detail_level(event, wanted.rule, recipient.audience),
+            recipient.audience,
+            self._ways_out(wanted, recipient).url is not None,
+        )
+        last = self._last.get((recipient.language, telling))
         if last is not None and last.event is event and last.wanted is wanted:
             return last.content
-        content = self.authors[language].content(event, wanted)
-        self._last[language] = _Written(event, wanted, content)
+        content = self.authors[recipient.language].content(event, wanted, telling)
+        _refuse_too_large(content)
+        self.counts.default_subjects += content.default_subject
+        self._last[recipient.language, telling] = _Written(event, wanted, content)
         return content
+
+    def _ways_out(self, wanted: WantedRule, recipient: Recipient) -> WaysOut:
+        if self.unsubscribing is None:
+            return NO_WAY_OUT
+        return self.unsubscribing.ways_out(wanted.rule, recipient)
 
     def _mail(
         self,
@@ -103,11 +154,16 @@ class Renderer:
         wanted: WantedRule,
         recipient: Recipient,
         decision: Decision,
+        ways_out: WaysOut,
+        fallback: bool,
     ) -> OutgoingMail:
         rule, domain = wanted.rule, self.sender_address.domain
         name = mail_id(event.event_id, rule.rule_id, recipient.address)
         file_id = event.file_id or None
-        ways_out = self._ways_out(wanted, recipient)
+        text, html = content.text, content.html
+        if ways_out.url is not None:
+            text = text.replace(OWN_LINK, ways_out.url)
+            html = html.replace(OWN_LINK, escape(ways_out.url))
         return OutgoingMail(
             mail_id=name,
             event_id=event.event_id,
@@ -119,8 +175,8 @@ class Renderer:
             language=recipient.language,
             recipient=recipient.address,
             subject=content.subject,
-            text=content.text,
-            html=content.html,
+            text=text,
+            html=html,
             from_address=self.sender_address,
             from_name=self.sender_name,
             reply_to=self.reply_to,
@@ -133,48 +189,33 @@ class Renderer:
             expires_at=decision.at + self.expires_after,
             template_revision=self.template_revision,
             rules_generation=decision.generation,
+            fallback=fallback,
         )
 
-    def _ways_out(self, wanted: WantedRule, recipient: Recipient) -> WaysOut:
-        if self.unsubscribing is None:
-            return NO_WAY_OUT
-        return self.unsubscribing.ways_out(wanted.rule, recipient)
+
+def _refuse_too_large(content: Content) -> None:
+    signs = len(content.text) + len(content.html)
+    if signs * 4 > _LARGEST_BODIES:  # a sign has four bytes at most: few bodies need counting
+        size = len(content.text.encode()) + len(content.html.encode())
+        if size > _LARGEST_BODIES:
+            raise RenderFailed(f"the bodies have {size} bytes, {_LARGEST_BODIES} are the limit")
 
 
-def template_files() -> dict[str, str]:
-    """Return the packaged templates and wording, text by file name."""
-    folder = resources.files("mailer") / "templates"
-    return {
-        file.name: file.read_text("utf-8")
-        for file in folder.iterdir()
-        if file.name.endswith((".html", ".txt", ".toml"))
-    }
-
-
-def _authors(
-    files: Mapping[str, str],
-    platform: str,
-    portal_url: str | None,
-    reply_to: EmailAddress | None,
-) -> dict[Language, Author]:
-    templates = {name: text for name, text in files.items() if not name.endswith(".toml")}
+def _authors(files: Sources, house: House) -> dict[Language, Author]:
     authors: dict[Language, Author] = {}
+    templates = files.templates
     wanted = {f"{event_type}.{form}" for event_type in EventType for form in ("html", "txt")}
     faults = [f"mail template {name}: missing" for name in sorted(wanted - templates.keys())]
     for language in Language:
         try:
-            labels = read_labels(language, files.get(f"wording.{language}.toml", ""), platform)
-            authors[language] = Author.build(
-                labels,
-                templates,
-                platform=platform,
-                portal_url=portal_url,
-                answers=labels.answers["no_reply" if reply_to is None else "reply_to"],
+            labels = read_labels(
+                language, files.wording(language), house.platform, files.own_wording(language)
             )
+            authors[language] = Author.build(labels, templates, house)
         except InvalidSettings as error:
             faults += error.faults
     if faults:
-        raise InvalidSettings(faults)
+        raise InvalidSettings(list(dict.fromkeys(faults)))  # a template fails in each language
     return authors
 
 
@@ -189,11 +230,3 @@ def _list_name(tenant_id: TenantId, rule_id: RuleId) -> str:
 def _hash(*names: str) -> str:
     """Return a name without anybody's data in it; NUL keeps ("a", "bc") from ("ab", "c")."""
     return hashlib.sha256("\0".join(names).encode()).hexdigest()[:_HASH_SIGNS]
-
-
-def _revision(files: Mapping[str, str]) -> str:
-    """Return a short name for what templates and wording say, whoever changed them."""
-    told = hashlib.sha256()
-    for name in sorted(files):
-        told.update(f"{name}\0{files[name]}\0".encode())
-    return told.hexdigest()[:12]

@@ -28,11 +28,16 @@ class Iban:
     @property
     def masked(self) -> str:
         """Return country code and last four signs in groups, as a mail shows it (email.md 7)."""
-        hidden = self.text[:2] + "*" * (len(self.text) - 6) + self.text[-4:]
-        return " ".join(hidden[at : at + 4] for at in range(0, len(hidden), 4))
+        return masked(self.text)
 
     def __repr__(self) -> str:
         return f"{self.text[:2]}…{self.text[-4:]}"
+
+
+def masked(text: str) -> str:
+    """Return what looks like an IBAN, without blanks, as `Iban.masked` shows one."""
+    hidden = text[:2] + "*" * (len(text) - 6) + text[-4:]
+    return " ".join(hidden[at : at + 4] for at in range(0, len(hidden), 4))
 
 
 def _remainder(text: str) -> int:

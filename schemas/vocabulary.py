@@ -88,6 +88,17 @@ class SubjectFact(StrEnum):
     REFERENCE = "reference"
 
 
+class ReasonClass(StrEnum):
+    """What a bank's reason code asks of the reader (domain.md, section 5)."""
+
+    FIX_DATA = "F"  #: correct the data and submit again
+    ASK_BANK = "B"  #: clear it with the bank or the payee
+    CHECK_SIGNATURES = "S"
+    AWAIT_CAUSE = "R"  #: once the cause is gone, submit again
+    CHECK_ACCESS = "A"  #: bank access and rights
+    NOTHING = "-"  #: the status says it
+
+
 class LeftOut(StrEnum):
     """Why a recipient of a rule gets no mail (R22, R24)."""
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from mailer.contents import House
 from mailer.rendering import Renderer
 from schemas.addresses import EmailAddress
 from schemas.bank_accounts import BankAccount, Iban
@@ -166,11 +167,15 @@ def a_renderer(**changes: Any) -> Renderer:
     settings: dict[str, Any] = {
         "sender_name": "konfipay",
         "sender_address": EmailAddress("benachrichtigung@mail.push.example"),
-        "platform": "konfipay",
-        "portal_url": "https://portal.example/files",
+        "house": a_house(),
         "expires_after": timedelta(days=1),
     }
     return Renderer.build(**settings | changes)
+
+
+def a_house(**changes: Any) -> House:
+    house = House(platform="konfipay", portal_url="https://portal.example/files")
+    return replace(house, **changes)
 
 
 def an_outgoing_mail(**changes: Any) -> OutgoingMail:

@@ -114,6 +114,7 @@ def worker_metrics() -> WorkerMetrics:
         event_types={str(event_type): event_type for event_type in EventType},
         rules=lambda: RulesFigures(7, 0.2, 0, 0),
         lag=lambda: {PLACE: 0.0},
+        default_subjects=lambda: 3,
     )
 
 

@@ -47,6 +47,7 @@ def test_the_worker_exports_what_the_page_says() -> None:
         event_types={str(event_type): event_type for event_type in EventType},
         rules=lambda: RulesFigures(1, 0.0, 0, 0),
         lag=lambda: LAG,
+        default_subjects=lambda: 3,
     )
 
     assert exported(metrics.exposition()) == documented("run")

@@ -38,6 +38,7 @@ def worker_metrics(
         },
         rules=lambda: rules,
         lag=lambda: lag or {},
+        default_subjects=lambda: 3,
     )
 
 

@@ -1,11 +1,11 @@
 import pytest
 
 from mailer.labels import GRAVITY, PLACEHOLDER, Call, Tone, read_labels
-from mailer.rendering import template_files
+from mailer.sources import packaged_sources
 from schemas.errors import InvalidSettings
 from schemas.vocabulary import STATUS_PRESETS, Language, PaymentStatus
 
-FILES = template_files()
+FILES = packaged_sources().packaged
 GERMAN = FILES["wording.de.toml"]
 
 
@@ -43,6 +43,9 @@ def test_german_and_english_say_the_same_things() -> None:
 
     assert german.texts.keys() == english.texts.keys()
     assert german.facts.keys() == english.facts.keys()
+    assert german.origins.keys() == english.origins.keys()
+    assert german.errors.keys() == english.errors.keys()
+    assert german.advice_on_part.keys() == english.advice_on_part.keys()
     assert [PLACEHOLDER.findall(text) for text in german.texts.values()] == [
         PLACEHOLDER.findall(text) for text in english.texts.values()
     ]
@@ -106,6 +109,27 @@ def test_wording_that_cannot_be_meant_stops_the_start(entry: str, instead: str, 
     assert faults(GERMAN.replace(entry, instead)) == (f"wording.de.toml: {fault}",)
 
 
+def test_an_operator_says_some_of_it_otherwise() -> None:
+    own = '[statuses.FIN_CONFIRMED]\nlabel = "Ausgeführt"\n[errors]\nNewError = "Neu"'
+
+    labels = read_labels(Language.DE, GERMAN, "konfipay", own)
+
+    assert labels.status("FIN_CONFIRMED").label == "Ausgeführt"
+    assert labels.status("FIN_CONFIRMED").meaning == "Die Bank hat die Ausführung bestätigt."
+    assert labels.errors["NewError"] == "Neu"
+    assert labels.errors["BankNotFound"] == "Die Bank wurde nicht gefunden"
+
+
+def test_an_operators_wording_is_read_as_strictly() -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        read_labels(Language.DE, GERMAN, "konfipay", '[facts]\ntiem = "Zeit"\nsum = "%(amount)s"')
+
+    assert caught.value.faults == (
+        "wording.de.toml: facts.tiem: no such entry",
+        "wording.de.toml: facts.sum: only %(platform)s can be filled in here",
+    )
+
+
 def test_a_file_that_is_no_toml_stops_the_start() -> None:
     (fault,) = faults("[statuses")
 
@@ -115,4 +139,4 @@ def test_a_file_that_is_no_toml_stops_the_start() -> None:
 def test_an_empty_file_lacks_everything_and_says_so_at_once() -> None:
     lacking = faults("")
 
-    assert len(lacking) == 2 * 2 + 11 * 3 + 2 + 5 + 3 + 2
+    assert len(lacking) == 2 * 2 + 11 * 4 + 3 + 5 + 16 + 6 + 5 + 5 + 2

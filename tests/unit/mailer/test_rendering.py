@@ -1,17 +1,22 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from mailer.jinja import Templates
-from mailer.rendering import template_files
+from mailer.mime import mime_bytes
+from mailer.rendering import Counts, Renderer
+from mailer.sources import Sources, packaged_sources
 from schemas.addresses import EmailAddress
+from schemas.codec import encode_mail
 from schemas.errors import InvalidSettings, RenderFailed
-from schemas.mails import mail_id
+from schemas.mails import LARGEST_MAIL, mail_id
 from schemas.vocabulary import Audience, EventId, Generation, Language, RuleId, TenantId
 from tests.builders import (
     a_decision,
     a_file_rejected,
+    a_house,
     a_recipient,
     a_renderer,
     a_rule,
@@ -19,8 +24,9 @@ from tests.builders import (
     a_tenant,
     a_wanted_rule,
 )
+from tests.unit.mailer.reading import Page
 
-RENDERER = a_renderer(reply_to=EmailAddress("hilfe@push.example"))
+RENDERER = a_renderer(reply_to=EmailAddress("hilfe@push.example"), house=a_house(answered=True))
 MAIL = RENDERER.render(a_status_update(), a_wanted_rule(), a_recipient(), a_decision())
 
 
@@ -151,19 +157,21 @@ def test_two_tenants_with_equal_ids_get_their_own_words() -> None:
 
 
 def test_the_revision_follows_templates_and_wording() -> None:
-    files = template_files()
-    changed = files | {"wording.de.toml": files["wording.de.toml"] + "# \n"}
+    packaged = packaged_sources().packaged
+    changed = Sources(packaged, {"wording.de.toml": '[errors]\nX = "Y"'})
 
-    assert a_renderer().template_revision == a_renderer(platform="P").template_revision
+    assert (
+        a_renderer().template_revision == a_renderer(house=a_house(platform="P")).template_revision
+    )
     assert a_renderer(sources=changed).template_revision != a_renderer().template_revision
 
 
 def test_everything_broken_is_named_at_the_start() -> None:
-    files = template_files() | {"base.txt": "{% if %}", "wording.en.toml": "="}
+    files = {**packaged_sources().packaged, "base.txt": "{% if %}", "wording.en.toml": "="}
     del files["payment-status-updated.html"]
 
     with pytest.raises(InvalidSettings) as caught:
-        a_renderer(sources=files)
+        a_renderer(sources=Sources(files))
 
     told = " ".join(caught.value.faults)
     assert "mail template base.txt" in told
@@ -171,15 +179,81 @@ def test_everything_broken_is_named_at_the_start() -> None:
     assert "payment-status-updated.html: missing" in told
 
 
-def test_a_template_that_fails_spoils_only_its_own_mail() -> None:
-    author = RENDERER.authors[Language.DE]
-    broken = replace(author, templates=Templates({}))
-    renderer = replace(RENDERER, authors={**RENDERER.authors, Language.DE: broken})
+def broken_in_german(**changes: Any) -> Renderer:
+    """Return a renderer whose German templates fail at each mail."""
+    author = replace(RENDERER.authors[Language.DE], templates=Templates({}))
+    return replace(RENDERER, authors={**RENDERER.authors, Language.DE: author}, **changes)
 
-    with pytest.raises(RenderFailed, match=r"^payment-status-updated\.txt: KeyError$"):
-        renderer.render(a_status_update(), a_wanted_rule(), a_recipient(), a_decision())
+
+def test_a_mail_that_cannot_be_rendered_becomes_its_fallback() -> None:
+    told: list[str] = []
+    renderer = broken_in_german(
+        counts=Counts(), failed=lambda event, wanted, error: told.append(str(error))
+    )
+
+    mail = renderer.render(a_status_update(), a_wanted_rule(), a_recipient(), a_decision())
+
+    assert mail.fallback
+    assert mail.mail_id == MAIL.mail_id
+    assert mail.message_id == MAIL.message_id
+    assert mail.subject == "Zahlungsstatus: FIN_REJECTED / Payment status: FIN_REJECTED"
+    assert "sehen Sie im Portal nach" in mail.text
+    assert "look in the portal" in mail.text
+    assert "sehen Sie im Portal nach" in mail.html
+    assert told == ["payment-status-updated.txt: KeyError"]
+    assert renderer.counts.fallbacks == 1
+
+
+def test_a_fallback_holds_no_foreign_word_and_can_be_sent() -> None:
+    event = a_status_update(status="<b>\r\nBcc: x@evil.example", file_name="evil.xml")
+
+    mail = broken_in_german().render(event, a_wanted_rule(), a_recipient(), a_decision())
+
+    assert mail.subject == "Zahlungsstatus: ? / Payment status: ?"
+    assert "evil" not in mail.subject + mail.text + mail.html
+    assert mime_bytes(mail).startswith(b"From: ")
+    assert Page(mail.html).faults == []
+
+
+def test_a_fallback_stays_with_its_language() -> None:
     english = a_recipient(language=Language.EN)
-    assert renderer.render(a_status_update(), a_wanted_rule(), english, a_decision()).text
+
+    mail = broken_in_german().render(a_status_update(), a_wanted_rule(), english, a_decision())
+
+    assert not mail.fallback
+
+
+def test_an_error_that_nobody_foresaw_becomes_a_fallback_too() -> None:
+    labels = replace(RENDERER.authors[Language.DE].labels, facts={})
+    author = replace(RENDERER.authors[Language.DE], labels=labels)
+    renderer = replace(RENDERER, authors={Language.DE: author}, counts=Counts())
+
+    mail = renderer.render(a_status_update(), a_wanted_rule(), a_recipient(), a_decision())
+
+    assert mail.fallback
+
+
+def test_a_mail_that_is_too_large_becomes_its_fallback() -> None:
+    files = packaged_sources().packaged
+    huge = Sources(files, {"base.txt": "{{ heading }}" + "ä" * (LARGEST_MAIL // 2)})
+    renderer = a_renderer(sources=huge)
+
+    mail = renderer.render(a_status_update(), a_wanted_rule(), a_recipient(), a_decision())
+
+    assert mail.fallback
+    assert len(encode_mail(mail, b"")) < LARGEST_MAIL
+
+
+@pytest.mark.parametrize(
+    ("subject", "counted"), [("{{ nothing }}", 1), ("", 0), ("{{ status }}", 0), ("\u200b", 1)]
+)
+def test_a_subject_that_cannot_be_used_is_counted(subject: str, counted: int) -> None:
+    renderer = replace(RENDERER, counts=Counts())
+    wanted = a_wanted_rule(rule=a_rule(subject=subject))
+
+    renderer.render(a_status_update(), wanted, a_recipient(), a_decision())
+
+    assert renderer.counts.default_subjects == counted
 
 
 def test_an_id_that_is_no_unicode_fails_without_being_shown() -> None:

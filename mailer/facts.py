@@ -1,0 +1,146 @@
+"""What a mail tells of its event, as pairs of a name and a finished text (email.md, section 7).
+
+Each level shows what the one below shows, and more; `minimal` says nothing that a reader or a thief
+could act on. Whatever comes from outside is made harmless here (R31).
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from mailer.foreign import Harmless, harmless, harmless_file_name, harmless_id
+from mailer.labels import Labels
+from mailer.wording import day_as_read, in_zone, instant_as_read, number_as_read, sum_as_read
+from schemas.bank_accounts import BankAccount
+from schemas.events import PaymentEvent, PaymentFileRejected, PaymentStatusUpdated
+from schemas.rules import Rule, Tenant
+from schemas.vocabulary import Audience, DetailLevel
+
+Pair = tuple[str, str]
+
+LONGEST_ID = 35  # characters (ISO 20022, Max35Text)
+LONGEST_FILE_NAME = 80  # characters (R31)
+_LONGEST_WORD = 80
+_MOST_ACCOUNTS = 5
+_SALARY = "SALA"  # ISO 20022, category purpose
+
+
+def detail_level(event: PaymentEvent, rule: Rule, audience: Audience) -> DetailLevel:
+    """Return how much a reader of the rule's mails is told; a salary file says the least (R30)."""
+    if event.category_purpose == _SALARY:
+        return DetailLevel.MINIMAL
+    if audience is Audience.INTERNAL:
+        return rule.detail_internal
+    if rule.detail_external is DetailLevel.FULL:
+        return DetailLevel.STANDARD
+    return rule.detail_external
+
+
+def time_as_read(at: datetime, tenant: Tenant, labels: Labels) -> str:
+    """Return an instant in the tenant's zone, the zone named (R25)."""
+    return instant_as_read(in_zone(at, tenant.time_zone), labels.language)
+
+
+def remarked(text: Harmless, labels: Labels) -> str:
+    """Return foreign text with a remark where something of it is not shown."""
+    remarks = labels.remarks
+    shown = f"{text.text} {remarks['cut']}" if text.is_cut else text.text
+    return f"{shown} {remarks['gap']}" if text.has_gap else shown
+
+
+def file_facts(event: PaymentEvent, tenant: Tenant, labels: Labels) -> list[Pair]:
+    """Return what `standard` tells of the file, in the order in which it is read."""
+    pairs: list[Pair] = []
+    if isinstance(event, PaymentStatusUpdated):
+        pairs += _previous_status(event, labels)
+    pairs += _accounts(event.accounts, labels)
+    for name, text, made_harmless, most in (
+        ("file_name", event.file_name, harmless_file_name, LONGEST_FILE_NAME),
+        ("message_id", event.message_id, harmless_id, LONGEST_ID),
+        ("order_id", getattr(event, "order_id", None), harmless_id, LONGEST_ID),
+    ):
+        pairs += _foreign(name, text, made_harmless, most, labels)
+    pairs += _amounts(event, labels)
+    if event.requested_execution_date is not None:
+        day = day_as_read(event.requested_execution_date, labels.language)
+        pairs.append((labels.facts["execution_date"], day))
+    if isinstance(event, PaymentFileRejected):
+        pairs += _origin(event, labels)
+    else:
+        pairs += _of_the_bank(event, tenant, labels)
+    return pairs + list(_foreign("file_id", event.file_id, harmless_id, LONGEST_ID + 1, labels))
+
+
+def reference(event: PaymentEvent, labels: Labels) -> str:
+    """Return the message id, as a subject may show it."""
+    return remarked(harmless_id(event.message_id or "", LONGEST_ID), labels)
+
+
+def amount(event: PaymentEvent, labels: Labels) -> str:
+    """Return the file's sum, or nothing where it has several currencies or none (R32)."""
+    if event.control_sum is None or event.currency is None:
+        return ""
+    return sum_as_read(event.control_sum, event.currency, labels.language)
+
+
+def _foreign(
+    name: str,
+    text: str | None,
+    made_harmless: Callable[[str, int], Harmless],
+    most: int,
+    labels: Labels,
+) -> Iterator[Pair]:
+    if text and (shown := remarked(made_harmless(text, most), labels)):
+        yield labels.facts[name], shown
+
+
+def _previous_status(event: PaymentStatusUpdated, labels: Labels) -> Iterator[Pair]:
+    code = event.previous_status
+    if code:
+        label = labels.status(code).label or remarked(harmless_id(code, _LONGEST_WORD), labels)
+        yield labels.facts["previous_status"], label
+
+
+def _accounts(accounts: tuple[BankAccount, ...], labels: Labels) -> Iterator[Pair]:
+    name = labels.facts["account"]
+    for account in accounts[:_MOST_ACCOUNTS]:
+        described = harmless(account.description or "", _LONGEST_WORD)
+        shown = [remarked(described, labels)] if described.text else []
+        if account.iban is not None:
+            shown.append(account.iban.masked)
+        if shown:
+            yield name, ", ".join(shown)
+    if len(accounts) > _MOST_ACCOUNTS:
+        yield name, more(len(accounts) - _MOST_ACCOUNTS, labels)
+
+
+def more(count: int, labels: Labels) -> str:
+    """Return how many there are beside those that are told."""
+    return labels.remarks["more"].replace("%(count)s", number_as_read(count, labels.language))
+
+
+def _amounts(event: PaymentEvent, labels: Labels) -> Iterator[Pair]:
+    yield from _count("count", event.number_of_transactions, labels)
+    if total := amount(event, labels):
+        yield labels.facts["sum"], total
+
+
+def _count(name: str, count: int | None, labels: Labels) -> Iterator[Pair]:
+    if count is not None and count >= 0:
+        yield labels.facts[name], number_as_read(count, labels.language)
+
+
+def _of_the_bank(event: PaymentStatusUpdated, tenant: Tenant, labels: Labels) -> Iterator[Pair]:
+    if event.uploaded_at is not None:
+        yield labels.facts["uploaded_at"], time_as_read(event.uploaded_at, tenant, labels)
+    yield from _count("rejected_count", event.rejected_count, labels)
+    if event.rejected_sum is not None and event.currency is not None:
+        total = sum_as_read(event.rejected_sum, event.currency, labels.language)
+        yield labels.facts["rejected_sum"], total
+
+
+def _origin(event: PaymentFileRejected, labels: Labels) -> Iterator[Pair]:
+    named = labels.origins.get(event.origin or "")
+    if named is not None:
+        yield labels.facts["origin"], named
+    else:
+        yield from _foreign("origin", event.origin, harmless, _LONGEST_WORD, labels)
