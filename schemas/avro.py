@@ -24,7 +24,11 @@ class AvroSchema:
     """A schema ready for reading and writing one record type."""
 
     def __init__(self, text: str) -> None:
-        """Read a schema's JSON, or raise `InvalidValue`."""
+        """Read a schema's JSON, or raise `InvalidValue`.
+
+        One that contains itself is refused: fastavro reads its values by recursion without a limit,
+        so a deeply nested value of a few hundred kilobytes ends the process (a segmentation fault).
+        """
         try:
             self.declared: Any = json.loads(text)
             self._written = parse_schema(self.declared, named_schemas={})
@@ -34,6 +38,8 @@ class AvroSchema:
             )
         except Exception as error:  # foreign schemas make fastavro raise anything
             raise InvalidValue(f"not an Avro schema: {type(error).__name__}") from error
+        if _contains_itself(self._read, frozenset()):
+            raise InvalidValue("the schema contains itself")
         self.name = _full_name(self.declared)
 
     def read(self, value: bytes, start: int) -> Fields:
@@ -72,6 +78,20 @@ def _without_logical_types(declared: Any) -> Any:
     if isinstance(declared, list):
         return [_without_logical_types(part) for part in declared]
     return declared
+
+
+def _contains_itself(parsed: Any, around: frozenset[str]) -> bool:
+    """Say whether a type lies within itself; `around` are the full names of those around it."""
+    if isinstance(parsed, str):
+        return parsed in around
+    if isinstance(parsed, list):
+        return any(_contains_itself(branch, around) for branch in parsed)
+    kind = parsed["type"]
+    if kind in ("record", "error"):
+        around |= {parsed["name"]}
+        return any(_contains_itself(field["type"], around) for field in parsed["fields"])
+    inner = {"array": "items", "map": "values"}.get(kind) if isinstance(kind, str) else "type"
+    return inner is not None and _contains_itself(parsed[inner], around)
 
 
 def _full_name(declared: Any) -> str:
