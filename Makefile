@@ -1,6 +1,6 @@
 # The only entry. Needs Python 3.11 or newer (with venv) and make; what is missing is said.
 .DEFAULT_GOAL := help
-.PHONY: help install install-demo demo run deliver format lint quick test chaos check lock doctor \
+.PHONY: help install install-demo demo run deliver format lint quick test chaos fuzz check lock doctor \
         system-packages fetch
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -54,6 +54,9 @@ test: quick fetch ## the whole suite; finds or starts the real parts, says what 
 
 chaos: install fetch ## kill, pause and starve everything under load, audit each record (EVENTS= FAULTS= SEED= PROTOCOL=)
 	$(BIN)/python -m tests.campaigns.chaos $(call options,EVENTS FAULTS SEED PROTOCOL WORKERS PACE)
+
+fuzz: install ## spoilt records through codec, peek, planner and renderer (RECORDS= SEED=)
+	$(BIN)/python -m tests.campaigns.fuzz $(call options,RECORDS SEED)
 
 check: lint test ## what must be green before anything lands
 
