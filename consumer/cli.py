@@ -47,12 +47,26 @@ def push_services(
 
 
 @app.command()
-def run() -> None:
+def run(
+    *,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="earliest|latest|OFFSET",
+            help="Where to begin with partitions whose place is lost; the others go on.",
+        ),
+    ] = None,
+) -> None:
     """Turn payment events into outgoing-mail records until told to stop.
 
     Reads both payment topics, asks the tenants' rules, and writes mails, dead letters and
     evaluations in one transaction with the offsets. Needs PUSH_KAFKA_BOOTSTRAP_SERVERS and
     PUSH_MAIL_FROM. Brokers or a database that are away are waited for.
+
+    A partition that was read before and has no committed offset any more stops it (78): say with
+    --from where to go on. Events that come a second time make no second mail while their ids are
+    known (PUSH_REPEATS_WINDOW).
 
     Exit codes: 0 stopped by SIGTERM or SIGINT, 70 fatal, 78 wrong settings.
     """
@@ -61,8 +75,9 @@ def run() -> None:
     settings = settings_or_exit(REQUIRED_BY_RUN)
     with fatal_errors():
         from consumer import wiring
+        from consumer.restoring import read_start
 
-        wiring.run(settings)
+        wiring.run(settings, None if from_ is None else read_start(from_))
 
 
 @app.command()

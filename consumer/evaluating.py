@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +14,7 @@ from consumer.publications import Publisher
 from rules_store.snapshot import Snapshot
 from schemas.plans import Decision, Plan
 from schemas.records import Batch, Publication, Record
+from schemas.repeats import SettledId
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Evaluating:
     now: Callable[[], datetime]  # aware UTC
     count: Callable[[Plan, float], None]  # told of each settled plan and its seconds
     matched: Callable[[float], None]  # told how long one record of each batch took to match
+    enter: Callable[[Iterable[SettledId]], None] = lambda _: None  # told of ids that are committed
     breaker: Breaker | None = None  # None: however much fails becomes dead letters
     _plan: Plan = field(default_factory=lambda: Plan(shares=(), evaluations=()))
     _seen: Seen = field(default_factory=Seen)  # of what is settled
@@ -45,11 +47,13 @@ class Evaluating:
         self._plan = planner.plan(batch)
         if self.breaker is not None:
             self._seen_then = self.breaker.after(self._seen, self._plan, at)
-        self.matched(_seconds_to_match(planner, batch.records[-1]))
+        if batch.records:
+            self.matched(_seconds_to_match(planner, batch.records[-1]))
         return self.publisher.publications(self._plan, failed_at=at)
 
     def settled(self, batch: Batch, seconds: float) -> None:
         """Count and log what was settled; see `Work`."""
+        self.enter(self._plan.settled)  # not before: the commit is known to have succeeded
         self._seen = self._seen_then
         self.count(self._plan, seconds)
         _log(self._plan, len(batch.records), seconds)

@@ -5,6 +5,8 @@ from time import monotonic
 
 from confluent_kafka import KafkaException
 
+from consumer.kafka_errors import Step, step_after
+
 CALL = 5.0  #: seconds one call to the coordinator may take before it is made again
 
 
@@ -20,6 +22,6 @@ def finished(call: Callable[[float], object], deadline: float) -> bool:
             call(max(0.5, min(CALL, end - monotonic())))
             return again
         except KafkaException as error:
-            if not error.args[0].retriable() or monotonic() > end:
+            if step_after(error.args[0]) is not Step.WAIT or monotonic() > end:
                 raise
             again = True

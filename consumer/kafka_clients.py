@@ -1,50 +1,120 @@
-"""Making Kafka clients out of settings, and asking the brokers about topics."""
+"""Making Kafka clients out of settings, and the stream out of its parts."""
 
 import logging
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from consumer.kafka import KafkaStream
-from consumer.kafka_errors import kafka_errors
+from consumer.kafka_questions import KafkaQuestions
+from consumer.kafka_reading import Reading
 from consumer.kafka_settings import (
     OWNED,
     client_properties,
     consumer_properties,
     producer_properties,
+    reader_properties,
 )
-from schemas.errors import KafkaUnavailable
+from consumer.kafka_topics import RepeatsTopic
+from consumer.kafka_transactions import Transactions
+from consumer.ports import Copy, Nothing
+from consumer.restorer import Restorer
+from consumer.restoring import Restoring, Start
 
-logger = logging.getLogger(__name__)
 client_logger = logging.getLogger("librdkafka")
 
-ASK = 2.0  # seconds a question about topics may take: a stop request is seen after it
-ASK_AGAIN = 2.0  # seconds between two questions while something is missing
+
+@dataclass(frozen=True, slots=True)
+class Brokers:
+    """Where Kafka is and how clients reach it; the properties must be without faults."""
+
+    bootstrap_servers: str
+    properties: Mapping[str, str]
+
+    def admin(self) -> AdminClient:
+        """Return a client for questions about topics; it must outlive its answers."""
+        properties = client_properties(self.bootstrap_servers, self.properties)
+        return AdminClient(properties, logger=client_logger)
+
+    def consumer(self, group_id: str) -> Consumer:
+        """Return a consumer that joins a group."""
+        properties = consumer_properties(self.bootstrap_servers, group_id, self.properties)
+        return Consumer(properties, logger=client_logger)
+
+    def reader(self, group_id: str) -> Consumer:
+        """Return a consumer that is told what to read, and may ask for the group's offsets."""
+        properties = reader_properties(self.bootstrap_servers, group_id, self.properties)
+        return Consumer(properties, logger=client_logger)
+
+    def producer(self, transactional_id: str) -> Producer:
+        """Return a producer whose transactions are not initialised yet."""
+        properties = producer_properties(self.bootstrap_servers, transactional_id, self.properties)
+        return Producer(properties, logger=client_logger)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a stream restores of each partition before it reads it, and where that is kept."""
+
+    copy: Copy
+    repeats: str  #: topic of the settled ids
+    evaluation: str  #: topic that knows which partitions were read before
+    window: timedelta
+    limit: int  #: most ids that are of use
+    start: Start | None = None  #: where to go on if a partition's place is lost
 
 
 def stream(
+    brokers: Brokers,
     *,
-    bootstrap_servers: str,
-    properties: Mapping[str, str],
     group_id: str,
     transactional_id: str,
     topics: Sequence[str],
     most: int,
     wait: float = 0.0,
+    memory: Memory | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> KafkaStream:
-    """Return a stream that has not asked any broker yet; its properties must be without faults."""
-    reading = consumer_properties(bootstrap_servers, group_id, properties)
-    writing = producer_properties(bootstrap_servers, transactional_id, properties)
-    return KafkaStream(
-        partial(Consumer, reading, logger=client_logger),
+    """Return a stream that has not asked any broker yet.
+
+    A batch is full with `most` records or after `wait` seconds; `beat` is called before each step
+    that may take long.
+    """
+    questions = _questions(brokers, group_id, memory)
+    restoring = Restoring(
+        questions,
+        limit=memory.limit if memory else 0,
+        start=memory.start if memory else None,
+        remembers=memory is not None,
+    )
+    reading = Reading(
+        lambda: brokers.consumer(group_id),
         topics,
-        partial(Producer, writing, logger=client_logger),
-        most,
-        wait,
-        transactional_id,
+        Restorer(restoring.take_over, questions.close),
+        memory.copy if memory else Nothing(),
+        most=most,
+        wait=wait,
+    )
+    transactions = Transactions(lambda: brokers.producer(transactional_id), transactional_id, beat)
+    return KafkaStream(reading, transactions)
+
+
+def _questions(brokers: Brokers, group_id: str, memory: Memory | None) -> KafkaQuestions:
+    def new_reader() -> Consumer:
+        return brokers.reader(group_id)
+
+    if memory is None:
+        return KafkaQuestions(new_reader, brokers.admin)
+    topic = RepeatsTopic(brokers.admin, brokers.bootstrap_servers, memory.repeats, memory.window)
+    return KafkaQuestions(
+        new_reader,
+        brokers.admin,
+        repeats=memory.repeats,
+        evaluation=memory.evaluation,
+        widen=topic.widen,
     )
 
 
@@ -68,28 +138,3 @@ def faults_in(properties: Mapping[str, str]) -> list[str]:
 
 def _complaint(error: KafkaException) -> str:
     return str(error.args[0].str())
-
-
-def wait_for_topics(
-    bootstrap_servers: str,
-    properties: Mapping[str, str],
-    topics: Iterable[str],
-    stop: threading.Event,
-    beat: Callable[[], None],
-) -> None:
-    """Wait until every topic exists, saying in the log what is missing; or until asked to stop."""
-    admin = AdminClient(client_properties(bootstrap_servers, properties), logger=client_logger)
-    wanted = sorted(topics)
-    while not stop.is_set():
-        beat()
-        try:
-            with kafka_errors():
-                known = admin.list_topics(timeout=ASK).topics
-            missing = [name for name in wanted if name not in known or known[name].error]
-            if not missing:
-                return
-            logger.warning("topics_missing", extra={"topics": missing})
-        except KafkaUnavailable as error:
-            fields = {"bootstrap_servers": bootstrap_servers, "detail": str(error)}
-            logger.warning("kafka_waited_for", extra=fields)
-        stop.wait(ASK_AGAIN)

@@ -15,13 +15,16 @@ OWNED = MappingProxyType(
         "enable.auto.offset.store": "offsets are part of each transaction",
         "isolation.level": "only committed records may be read",
         "enable.idempotence": "transactions need it",
+        "partition.assignment.strategy": "cooperative-sticky; the broker's own by "
+        "PUSH_KAFKA_GROUP_PROTOCOL=consumer",
+        "auto.offset.reset": "a partition whose place is lost is never guessed; see run --from",
         "on_delivery": "the transaction's commit tells what a callback could",
     }
 )
 
 _CONSUMER: Mapping[str, str | int | bool] = {
     "enable.auto.commit": False,
-    "auto.offset.reset": "earliest",
+    "auto.offset.reset": "error",  # a place that is lost is looked into, never guessed
     "isolation.level": "read_committed",
     "partition.assignment.strategy": "cooperative-sticky",
     "session.timeout.ms": 15_000,
@@ -50,6 +53,7 @@ _PRODUCER: Mapping[str, str | int | bool] = {
     "queue.buffering.max.messages": 200_000,
     "batch.size": 1_000_000,
     "message.max.bytes": 10_485_760,  # a dead letter is larger than its record
+    "topic.metadata.refresh.interval.ms": 10_000,  # a partition made later is felt soon
     "client.id": "push-services",
 }
 
@@ -113,6 +117,15 @@ def consumer_properties(
         "group.id": group_id,
         "enable.auto.commit": False,
     }
+
+
+def reader_properties(
+    bootstrap_servers: str, group_id: str, given: Mapping[str, str]
+) -> Properties:
+    """Return the properties of a consumer that joins no group and is told what to read."""
+    joining = consumer_properties(bootstrap_servers, group_id, given)
+    left = {n: v for n, v in joining.items() if n not in ("group.protocol", "group.instance.id")}
+    return {**left, "auto.offset.reset": "earliest", "enable.partition.eof": True}
 
 
 def producer_properties(

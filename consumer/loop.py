@@ -26,7 +26,7 @@ class Loop:
     stream: EventStream
     work: Work
     stop: threading.Event
-    beat: Callable[[], None]  # called once a round: the loop is alive
+    beat: Callable[[], None]  # called before each step: the loop is alive
     collected: Callable[[Batch], None]  # told of each collection, the empty ones too
     postponed: Callable[[str], None]  # told the kind of each temporary failure
     schedule: Sequence[timedelta] = SCHEDULE
@@ -54,10 +54,13 @@ class Loop:
     def _settle_one(self) -> bool:
         batch = self.stream.collect()
         self.collected(batch)
-        if not batch.records:
+        if batch.is_empty:
             return False
         began = perf_counter()
-        self.stream.settle(batch, self.work.publications(batch))
+        self.beat()
+        publications = self.work.publications(batch)
+        self.beat()
+        self.stream.settle(batch, publications)
         self.work.settled(batch, perf_counter() - began)
         return True
 

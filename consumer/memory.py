@@ -3,8 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from consumer.compact_ids import CompactIds
+from consumer.ports import Copy, Nothing
+from consumer.restoring import fill
 from schemas.errors import KafkaUnavailable
-from schemas.records import Batch, Headers, Place, Publication, Record
+from schemas.records import Batch, Headers, Lost, Place, Publication, Record
 
 
 @dataclass(slots=True)
@@ -14,6 +17,7 @@ class MemoryTopics:
     records: dict[Place, list[Record]] = field(default_factory=dict)
     settled: dict[Place, int] = field(default_factory=dict)  # the next offset to read
     published: list[Publication] = field(default_factory=list)
+    kept_from: dict[Place, int] = field(default_factory=dict)  # offsets before it are gone
 
     def append(
         self,
@@ -35,44 +39,63 @@ class MemoryTopics:
 class MemoryStream:
     """Reads and settles `MemoryTopics`; a stream made anew goes on from what is settled.
 
-    `largest` is the most bytes of key, value and headers that a publication may have.
+    `largest` is the most bytes of key, value and headers that a publication may have. Where
+    `repeats` names a topic, what it holds of a partition is restored into `copy` before its records
+    are read: at the start, and after any failure, which is right whatever became of the settling.
     """
 
     topics: MemoryTopics
     reads: Sequence[str]
     most: int = 5000
     largest: int | None = None
+    repeats: str | None = None
+    copy: Copy = field(default_factory=Nothing)
     fail: Callable[[str], None] = lambda _: None  # called before each step, to inject faults
-    _positions: dict[Place, int] = field(default_factory=dict)
-    _unsettled: bool = False
+    _positions: dict[Place, int] | None = None  # None: not known any more
 
     def collect(self) -> Batch:
         """Return what waits; see `EventStream`."""
-        if self._unsettled:
-            self._positions = dict(self.topics.settled)
-            self._unsettled = False
         self.fail("collect")
-        if not self._positions:
-            self._positions = dict(self.topics.settled)
+        positions = self._taken_over() if self._positions is None else self._positions
+        self._positions = None  # until the batch is settled
+        batch = self._waiting(positions)
+        if batch.is_empty:
+            self._positions = positions
+        return batch
+
+    def _waiting(self, positions: Mapping[Place, int]) -> Batch:
+        places = [place for place in self.topics.records if place.topic in self.reads]
+        froms = {place: self.topics.kept_from.get(place, 0) for place in places}
+        lost = [
+            Lost(*place, position, froms[place] - 1)
+            for place in places
+            if (position := positions.get(place, froms[place])) < froms[place]
+        ]
         waiting = [
             record
-            for place, log in self.topics.records.items()
-            if place.topic in self.reads
-            for record in log[self._positions.get(place, 0) :]
+            for place in places
+            for record in self.topics.records[place][max(positions.get(place, 0), froms[place]) :]
         ]
-        batch = Batch(tuple(waiting[: self.most]))
-        self._positions |= _ends(batch)
-        self._unsettled = bool(batch.records)
-        return batch
+        return Batch(tuple(waiting[: self.most]), tuple(lost))
+
+    def _taken_over(self) -> dict[Place, int]:
+        places = [place for place in self.topics.records if place.topic in self.reads]
+        ids = {place: CompactIds() for place in places}
+        held = [p for p in self.topics.published if p.topic == self.repeats]
+        fill(ids, [(p.partition or 0, p.key or b"", p.value or b"") for p in held], cut=False)
+        self.copy.forget(places)
+        for place in places:
+            self.copy.restore(place, ids[place], 0)
+        return dict(self.topics.settled)
 
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish and mark at once; see `EventStream`."""
         self.fail("settle")
         fitting = [self._fitting(publication) for publication in publications]
         self.topics.published += fitting
-        self.topics.settled |= _ends(batch)
-        self._unsettled = False
+        self.topics.settled |= batch.ends()
         self.fail("settled")
+        self._positions = dict(self.topics.settled)
 
     def _fitting(self, publication: Publication) -> Publication:
         if self.largest is None or _size(publication) <= self.largest:
@@ -85,11 +108,7 @@ class MemoryStream:
 
     def close(self) -> None:
         """Forget where it was; see `EventStream`."""
-        self._positions = {}
-
-
-def _ends(batch: Batch) -> Mapping[Place, int]:
-    return {record.place: record.offset + 1 for record in batch.records}
+        self._positions = None
 
 
 def _size(publication: Publication) -> int:

@@ -64,9 +64,11 @@ class WorkerMetrics:
     rules: Callable[[], RulesFigures | None]
     lag: Callable[[], Mapping[Place, float]]
     default_subjects: Callable[[], int]  # mails whose rule's own subject cannot be used
+    window: Callable[[], float] = lambda: 0.0  # seconds that a settled id is surely known
     _records: dict[Labels, int] = field(init=False)
     _mails: int = field(default=0, init=False)
     _fallbacks: int = field(default=0, init=False)
+    _lost: int = field(default=0, init=False)
     _dead_letters: dict[Labels, int] = field(init=False)
     _foreign_rules: int = field(default=0, init=False)
     _postponed: dict[Labels, int] = field(init=False)
@@ -94,6 +96,7 @@ class WorkerMetrics:
             self._foreign_rules += share.foreign_rules
             for letter in share.dead_letters:
                 self._dead_letters[letter.reason,] += 1
+        self._lost += sum(each.outcomes.get(Outcome.LOST, 0) for each in plan.evaluations)
         self._batches += 1
         self._batch.observe(seconds)
 
@@ -112,6 +115,8 @@ class WorkerMetrics:
         yield _count("push_fallback_mails", "Mails that became their fallback.", self._fallbacks)
         about = "Mails with the default subject because their rule's own cannot be used."
         yield _count("push_default_subjects", about, self.default_subjects())
+        yield _count("push_records_lost", "Offsets that retention took unread.", self._lost)
+        yield _gauge("push_repeats_window_seconds", "How long ids are known.", self.window())
         yield _dead_letter_counter(self._dead_letters)
         yield _count("push_foreign_rules", "Another tenant's rules refused.", self._foreign_rules)
         yield _count("push_batches", "Batches settled.", self._batches)

@@ -3,23 +3,27 @@
 The worker, the demo's terminal, `explain`, `simulate` and `preview` call the same `Planner`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from consumer.faults import Fault, fault
-from consumer.redrives import redrive_of
+from consumer.redrives import redrive_of, settled_as
+from consumer.repeats import FirstOffset, none_known
 from rules_store.snapshot import Snapshot
 from schemas.codec import Codec
 from schemas.errors import RenderFailed
 from schemas.events import PaymentEvent, Routing
+from schemas.instants import milliseconds
 from schemas.mails import LARGEST_MAIL, OutgoingMail
-from schemas.plans import DeadLetter, Decision, Evaluation, Plan, Share
-from schemas.records import Batch, Place, Record
+from schemas.plans import DeadLetter, Decision, Evaluation, Plan, Repeat, Share
+from schemas.records import Batch, Lost, Place, Record
+from schemas.repeats import SettledId, key_of
 from schemas.rules import Recipient, WantedRule
 from schemas.vocabulary import EventType, Outcome, RuleId
 
 Render: TypeAlias = Callable[[PaymentEvent, WantedRule, Recipient, Decision], OutgoingMail]
+Earlier: TypeAlias = dict[tuple[Place, bytes], int]  # (partition, key) → where it came first
 EncodedMails: TypeAlias = tuple[tuple[OutgoingMail, bytes], ...]
 
 _WITHOUT_MAIL = {outcome: Share(outcome) for outcome in Outcome}  # one for all: most records
@@ -37,17 +41,26 @@ class Planner:
     group_id: str  # whose redriven records are meant for it
     engine_version: str
     decision: Decision
+    first_offset: FirstOffset = none_known  # of ids that were settled before the batch
 
     def plan(self, batch: Batch) -> Plan:
         """Return everything the batch asks for; asked twice, the answer is the same.
 
         Raise `RegistryUnavailable` where a writer schema could not be asked for.
         """
-        shares = tuple((record, self.share(record)) for record in batch.records)
-        return Plan(shares=shares, evaluations=self._evaluations(shares))
+        earlier: Earlier = {}
+        shares = tuple([(record, self.share(record, earlier)) for record in batch.records])
+        return Plan(
+            shares=shares,
+            evaluations=(*map(self._lost, batch.lost), *self._evaluations(shares)),
+            settled=self._settled(earlier),
+        )
 
-    def share(self, record: Record) -> Share:
-        """Return what one record asks for; a redriven share asks for its rule's mails alone."""
+    def share(self, record: Record, earlier: Earlier | None = None) -> Share:
+        """Return what one record asks for; a redriven share asks for its rule's mails alone.
+
+        `earlier` is what the batch's records before it settle; what this one settles is added.
+        """
         is_wanted = False
         try:
             routing, wanting = self.match(record)
@@ -62,8 +75,39 @@ class Planner:
             event = self.codec.decode(routing.event_type, record)
         except Exception as error:  # noqa: BLE001  one record must not block its partition
             return self._unreadable(record, fault(error), is_wanted=is_wanted)
+        keys = [
+            key_of(record.topic, routing.tenant_id, one)
+            for one in settled_as(redrive, routing.event_id)
+        ]
+        earlier = {} if earlier is None else earlier
+        first = self._first_offset(record, keys, earlier)
+        if first is not None:
+            return Share(Outcome.REPEATED, first_offset=first)
         own = tuple(wanted for wanted in wanting if is_of(routing.tenant_id, wanted))
-        return self._mailed(record, event, own, foreign_rules=len(wanting) - len(own))
+        share = self._mailed(record, event, own, foreign_rules=len(wanting) - len(own))
+        if share.mails or share.dead_letters:
+            place = Place(record.topic, record.partition)
+            earlier.update({(place, key): record.offset for key in keys})
+        return share
+
+    def _first_offset(
+        self, record: Record, keys: Sequence[bytes], earlier: Mapping[tuple[Place, bytes], int]
+    ) -> int | None:
+        """Return where a record came first, in this batch or in what was settled before."""
+        place, now = Place(record.topic, record.partition), milliseconds(self.decision.at)
+        for key in keys:
+            first = earlier.get((place, key))
+            if first is None:
+                first = self.first_offset(place, key, now)
+            if first is not None:
+                return first
+        return None
+
+    def _settled(self, earlier: Earlier) -> tuple[SettledId, ...]:
+        now = milliseconds(self.decision.at)
+        return tuple(
+            [SettledId(place, key, offset, now) for (place, key), offset in earlier.items()]
+        )
 
     def match(self, record: Record) -> tuple[Routing, tuple[WantedRule, ...]]:
         """Return a record's routing fields and the rules that want it, or raise `InvalidEvent`."""
@@ -117,21 +161,30 @@ class Planner:
             place = Place(record.topic, record.partition)
             counted = ranges.get(place)
             if counted is None:
-                counted = ranges[place] = _Range(record.offset, record.offset, {})
+                counted = ranges[place] = _Range(record.offset, record.offset, {}, [])
             counted.last = record.offset
             counted.outcomes[share.outcome] = counted.outcomes.get(share.outcome, 0) + 1
-        return tuple(
-            Evaluation(
-                topic=place.topic,
-                partition=place.partition,
-                first_offset=counted.first,
-                last_offset=counted.last,
-                rules_generation=self.decision.generation,
-                engine_version=self.engine_version,
-                decided_at=self.decision.at,
-                outcomes=counted.outcomes,
-            )
-            for place, counted in ranges.items()
+            if share.first_offset is not None:
+                counted.repeats.append(Repeat(record.offset, share.first_offset))
+        return tuple(self._evaluation(place, counted) for place, counted in ranges.items())
+
+    def _lost(self, gap: Lost) -> Evaluation:
+        """Evaluate what nobody has read and nobody can any more."""
+        count = gap.last_offset - gap.first_offset + 1
+        lost = _Range(gap.first_offset, gap.last_offset, {Outcome.LOST: count}, [])
+        return self._evaluation(Place(gap.topic, gap.partition), lost)
+
+    def _evaluation(self, place: Place, counted: "_Range") -> Evaluation:
+        return Evaluation(
+            topic=place.topic,
+            partition=place.partition,
+            first_offset=counted.first,
+            last_offset=counted.last,
+            rules_generation=self.decision.generation,
+            engine_version=self.engine_version,
+            decided_at=self.decision.at,
+            outcomes=counted.outcomes,
+            repeats=tuple(counted.repeats),
         )
 
 
@@ -140,6 +193,7 @@ class _Range:
     first: int
     last: int
     outcomes: dict[Outcome, int]
+    repeats: list[Repeat]
 
 
 def is_of(tenant_id: str, wanted: WantedRule) -> bool:

@@ -1,9 +1,10 @@
 """What the loop relies on, and what an adapter must never do."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from schemas.records import Batch, Publication
+from consumer.compact_ids import CompactIds
+from schemas.records import Batch, Place, Publication
 
 
 class EventStream(Protocol):
@@ -26,6 +27,26 @@ class EventStream(Protocol):
 
     def close(self) -> None:
         """Leave the group; what is not settled stays so."""
+
+
+class Copy(Protocol):
+    """What is remembered of each partition that is ours, beside the loop's own place in it."""
+
+    def restore(self, place: Place, ids: CompactIds, since: int) -> None:
+        """Take a partition's settled ids; complete since then (milliseconds since 1970)."""
+
+    def forget(self, places: Collection[Place]) -> None:
+        """Drop what is remembered of these: they are somebody else's, or it may not be true."""
+
+
+class Nothing:
+    """The copy of a daemon that remembers nothing."""
+
+    def restore(self, place: Place, ids: CompactIds, since: int) -> None:
+        """Remember nothing."""
+
+    def forget(self, places: Collection[Place]) -> None:
+        """Have nothing to forget."""
 
 
 class Work(Protocol):

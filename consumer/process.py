@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
 from types import FrameType
 from typing import NoReturn
 
@@ -21,11 +23,35 @@ logger = logging.getLogger(__name__)
 STOP_BUDGET = 13.0
 
 
-def run_until_stopped(body: Callable[[threading.Event], None]) -> None:
+TOO_LONG = 70  #: exit code of a process whose step took too long
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """Watches that no step takes longer than `limit` seconds; asleep until the first begins."""
+
+    limit: float
+    seconds: Callable[[], float] = monotonic
+    _since: float | None = None
+
+    def tick(self) -> None:
+        """Note that the next step begins; cheap enough for every one."""
+        self._since = self.seconds()
+
+    def overdue(self) -> float | None:
+        """Return how many seconds the present step takes if those are too many."""
+        taken = 0.0 if self._since is None else self.seconds() - self._since
+        return taken if taken > self.limit else None
+
+
+def run_until_stopped(
+    body: Callable[[threading.Event], None], watchdog: Watchdog | None = None
+) -> None:
     """Run `body(stop)` until it returns or SIGTERM or SIGINT asked it to; raise what it raised.
 
     Must be called on the main thread. A second signal, or the end of the budget, leaves at once
-    with exit code 0: the work is cut off where it is, which loses nothing.
+    with exit code 0: the work is cut off where it is, which loses nothing. A step that the watchdog
+    finds too long ends the process with exit code 70, for the supervisor to start a new one.
     """
     stop, failures = threading.Event(), list[BaseException]()
 
@@ -47,6 +73,8 @@ def run_until_stopped(body: Callable[[threading.Event], None]) -> None:
         worker.start()
         while worker.is_alive() and not stop.is_set():
             worker.join(0.2)  # short, so that a signal is heard at once
+            if watchdog is not None and (taken := watchdog.overdue()) is not None:
+                leave("step_too_long", exit_code=TOO_LONG, seconds=round(taken, 1))
         worker.join(STOP_BUDGET)
         if worker.is_alive():
             leave("stop_budget_spent")
@@ -81,9 +109,9 @@ def together(stop: threading.Event, *bodies: Callable[[], None]) -> None:
         raise failures[0]
 
 
-def leave(why: str) -> NoReturn:
-    """End the process at once, exit code 0."""
-    logger.warning("left_at_once", extra={"why": why})
+def leave(why: str, *, exit_code: int = 0, **fields: float) -> NoReturn:
+    """End the process at once, in whatever its threads are."""
+    logger.warning("left_at_once", extra={"why": why, **fields})
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(exit_code)

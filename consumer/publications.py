@@ -13,6 +13,7 @@ from datetime import datetime
 from schemas.mails import OutgoingMail
 from schemas.plans import DeadLetter, Evaluation, Plan
 from schemas.records import Headers, Publication
+from schemas.repeats import SettledId, value_of
 
 LONGEST_DETAIL = 200  #: characters of `push.detail`
 
@@ -24,12 +25,17 @@ class Publisher:
     outgoing_mail: str
     dead_letter: str
     evaluation: str
+    repeats: str
     group_id: str
     encode_evaluation: Callable[[Evaluation], bytes]
 
     def publications(self, plan: Plan, failed_at: datetime) -> tuple[Publication, ...]:
-        """Return the plan's mails and dead letters in its order, then its evaluations."""
-        return (*self._shares(plan, failed_at), *map(self._evaluation, plan.evaluations))
+        """Return mails and dead letters in the plan's order, then settled ids, then evaluations."""
+        return (
+            *self._shares(plan, failed_at),
+            *map(self._settled_id, plan.settled),
+            *map(self._evaluation, plan.evaluations),
+        )
 
     def _shares(self, plan: Plan, failed_at: datetime) -> Iterator[Publication]:
         for _, share in plan.shares:
@@ -76,6 +82,11 @@ class Publisher:
         if letter.rule_id is not None:
             texts["push.rule_id"] = letter.rule_id
         return tuple((name, text.encode()) for name, text in texts.items())
+
+    def _settled_id(self, settled: SettledId) -> Publication:
+        place, key, first_offset, settled_at = settled
+        value = value_of(first_offset, settled_at)
+        return Publication(topic=self.repeats, key=key, value=value, partition=place.partition)
 
     def _evaluation(self, evaluation: Evaluation) -> Publication:
         key = f"{evaluation.topic}/{evaluation.partition}"

@@ -183,6 +183,11 @@ class Settings(BaseSettings):
         description="how long a batch waits for more records after its first, PT0S to PT5S; more "
         "saves transactions and costs latency (ISO 8601)",
     )
+    step_limit: _Duration = Field(
+        timedelta(seconds=60),
+        description="how long one step of run may take until the process ends itself, exit code 70 "
+        "(ISO 8601)",
+    )
     mail_from: Annotated[str, _read_by(values.sender_line)] | None = Field(
         None,
         description="who mails are from, an address or Name <address>",

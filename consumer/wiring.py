@@ -3,7 +3,7 @@
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,9 @@ from consumer.breaker import Breaker, Limits
 from consumer.delivering import Intake
 from consumer.evaluating import Evaluating
 from consumer.kafka import KafkaStream
+from consumer.kafka_clients import Brokers
 from consumer.kafka_letters import KafkaDeadLetters, KafkaRedriver
+from consumer.kafka_topics import RepeatsTopic, wait_for_topics, warn_of_short_retention
 from consumer.lag import Lag
 from consumer.ledger_count import LedgerCount
 from consumer.letters.redriving import Redriving
@@ -28,9 +30,11 @@ from consumer.metrics import DeliveryMetrics, RulesFigures, WorkerMetrics
 from consumer.planning import Planner
 from consumer.ports import Work
 from consumer.probes import Heartbeat, Probes, ProbeServer
-from consumer.process import run_until_stopped, together
+from consumer.process import Watchdog, run_until_stopped, together
 from consumer.publications import Publisher
 from consumer.registry import PublishedSchemas, Registry, RegistrySchemas
+from consumer.repeats import FirstOffset, Repeats, none_known
+from consumer.restoring import Start
 from consumer.settings import Settings, revealed
 from mailer.contents import House
 from mailer.delivery import Delivery, Sender
@@ -49,6 +53,7 @@ from schemas.codec import Codec, WriterSchemas, encode_evaluation, encode_mail
 from schemas.errors import InvalidSettings, RegistryUnavailable, RenderFailed, Temporary
 from schemas.events import PaymentEvent
 from schemas.framing import confluent_prefix, single_object_prefix
+from schemas.instants import milliseconds
 from schemas.plans import Decision
 from schemas.published import EVALUATION, OUTGOING_MAIL, published
 from schemas.rules import WantedRule
@@ -73,10 +78,12 @@ NO_WAY_OUT = (
 IDLE = timedelta(seconds=0.5)  # between two looks into a ledger where nothing is due
 
 
-def run(settings: Settings) -> None:
-    """Be the worker until a signal comes."""
+def run(settings: Settings, start: Start | None = None) -> None:
+    """Be the worker until a signal comes; `start` is where to go on if a place is lost."""
     _prepare(settings)
-    run_until_stopped(partial(evaluate, settings))
+    watchdog = Watchdog(settings.step_limit.total_seconds())
+    body = partial(evaluate, settings, start=start, beat=watchdog.tick)
+    run_until_stopped(body, watchdog)
 
 
 def deliver(settings: Settings) -> None:
@@ -115,6 +122,7 @@ def planner(
     mails: Renderer,
     snapshot: Snapshot,
     decision: Decision,
+    first_offset: FirstOffset = none_known,
 ) -> Planner:
     """Return the planner that decides by these rules at this instant."""
     return Planner(
@@ -126,6 +134,7 @@ def planner(
         group_id=settings.group_id,
         engine_version=VERSION,
         decision=decision,
+        first_offset=first_offset,
     )
 
 
@@ -186,21 +195,15 @@ def _publisher(settings: Settings, group_id: str, evaluation_prefix: bytes) -> P
         outgoing_mail=settings.topic_outgoing_mail,
         dead_letter=settings.topic_dead_letter,
         evaluation=settings.topic_evaluation,
+        repeats=settings.repeats_topic,
         group_id=group_id,
         encode_evaluation=partial(encode_evaluation, prefix=evaluation_prefix),
     )
 
 
-def _stream(settings: Settings, *topics: str, suffix: str = "") -> KafkaStream:
-    return kafka_clients.stream(
-        bootstrap_servers=settings.kafka_bootstrap_servers or "",
-        properties=settings.kafka,
-        group_id=settings.group_id + suffix,
-        transactional_id=settings.transactional_id + suffix,
-        topics=topics,
-        most=settings.batch_size,
-        wait=settings.batch_wait.total_seconds(),
-    )
+def brokers(settings: Settings) -> Brokers:
+    """Return how Kafka is reached."""
+    return Brokers(settings.kafka_bootstrap_servers or "", settings.kafka)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +214,28 @@ class _Life:
     stop: threading.Event
     heartbeat: Heartbeat
     lag: Lag
+    watched: Callable[[], None]  # told of each step, as the heartbeat is
+
+    def beat(self) -> None:
+        """Say that the work goes on."""
+        self.heartbeat.tick()
+        self.watched()
+
+    def stream(
+        self, *topics: str, suffix: str = "", memory: kafka_clients.Memory | None = None
+    ) -> KafkaStream:
+        """Return the stream over these topics; `suffix` is that of the group and the id."""
+        settings = self.settings
+        return kafka_clients.stream(
+            brokers(settings),
+            group_id=settings.group_id + suffix,
+            transactional_id=settings.transactional_id + suffix,
+            topics=topics,
+            most=settings.batch_size,
+            wait=settings.batch_wait.total_seconds(),
+            memory=memory,
+            beat=self.beat,
+        )
 
     def loop(self, stream: KafkaStream, work: Work, postponed: Callable[[str], None]) -> Loop:
         """Return the loop over the stream."""
@@ -218,25 +243,21 @@ class _Life:
             stream=stream,
             work=work,
             stop=self.stop,
-            beat=self.heartbeat.tick,
+            beat=self.beat,
             collected=self.lag.collected,
             postponed=postponed,
         )
 
     def wait_for_topics(self, *topics: str) -> None:
         """Wait until brokers answer and all these topics are there, or until asked to stop."""
-        kafka_clients.wait_for_topics(
-            self.settings.kafka_bootstrap_servers or "",
-            self.settings.kafka,
-            topics,
-            self.stop,
-            self.heartbeat.tick,
-        )
+        admin = brokers(self.settings).admin()
+        servers = self.settings.kafka_bootstrap_servers or ""
+        wait_for_topics(admin, servers, topics, self.stop, self.beat)
 
     def patiently(self, what: str, call: Callable[[], None]) -> None:
         """Make the call until it answers, saying in the log what is waited for."""
         while not self.stop.is_set():
-            self.heartbeat.tick()
+            self.beat()
             try:
                 call()
             except Temporary as error:
@@ -285,8 +306,11 @@ def _topic_of(settings: Settings, name: str) -> str:
     }[name]
 
 
-def _life(settings: Settings, stop: threading.Event, name: str) -> _Life:
-    return _Life(settings=settings, stop=stop, heartbeat=Heartbeat(name, LOOP_LIMIT), lag=Lag())
+def _life(
+    settings: Settings, stop: threading.Event, name: str, watched: Callable[[], None]
+) -> _Life:
+    heartbeat = Heartbeat(name, LOOP_LIMIT)
+    return _Life(settings=settings, stop=stop, heartbeat=heartbeat, lag=Lag(), watched=watched)
 
 
 @contextmanager
@@ -301,9 +325,21 @@ def _probes(settings: Settings, probes: Probes) -> Iterator[None]:
 # --- run ------------------------------------------------------------------------------------------
 
 
-def evaluate(settings: Settings, stop: threading.Event) -> None:
-    """Turn events into outgoing-mail records until asked to stop."""
-    life = _life(settings, stop, "evaluating")
+def unwatched() -> None:
+    """Tell nobody of a step."""
+
+
+def evaluate(
+    settings: Settings,
+    stop: threading.Event,
+    start: Start | None = None,
+    beat: Callable[[], None] = unwatched,
+) -> None:
+    """Turn events into outgoing-mail records until asked to stop.
+
+    `start` is where to go on if a partition's place is lost; `beat` is called before each step.
+    """
+    life = _life(settings, stop, "evaluating", beat)
     url = settings.database_url.get_secret_value()
     schemas = writer_schemas(settings)
     codec, mails = Codec(schemas), renderer(settings, _log_fallback)
@@ -315,14 +351,24 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
         cache = RulesCache(SqlRulesStore(engine), settings.rules_poll, monotonic)
         parts.callback(cache.stop)
         topics = event_types(settings)
+        repeats = Repeats(settings.repeats_window, settings.repeats_limit)
+        memory = kafka_clients.Memory(
+            copy=repeats,
+            repeats=settings.repeats_topic,
+            evaluation=settings.topic_evaluation,
+            window=settings.repeats_window,
+            limit=settings.repeats_limit,
+            start=start,
+        )
         metrics = WorkerMetrics(
             version=VERSION,
             event_types=topics,
             rules=partial(_figures, cache),
             lag=life.lag.seconds,
             default_subjects=lambda: mails.counts.default_subjects,
+            window=lambda: repeats.window_seconds(milliseconds(_utc_now())),
         )
-        stream = parts.enter_context(closing(_stream(settings, *topics)))
+        stream = parts.enter_context(closing(life.stream(*topics, memory=memory)))
         ready = {"rules_loaded": lambda: cache.is_loaded, "group_joined": lambda: stream.assigned}
         status = partial(_worker_status, settings, cache, life.lag)
         parts.enter_context(_probes(settings, _told(life, ready, status, metrics.exposition)))
@@ -334,12 +380,21 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
             settings.topic_dead_letter,
             settings.topic_evaluation,
         )
+        life.patiently("repeats topic", partial(_prepare_repeats, settings, tuple(topics)))
         prefixes = life.prefixes(OUTGOING_MAIL, EVALUATION)
         if stop.is_set():
             return
         work = Evaluating(
             rules=cache.current,
-            planner_for=partial(planner, settings, codec, prefixes[OUTGOING_MAIL], mails),
+            planner_for=partial(
+                planner,
+                settings,
+                codec,
+                prefixes[OUTGOING_MAIL],
+                mails,
+                first_offset=repeats.first_offset,
+            ),
+            enter=repeats.enter,
             publisher=_publisher(settings, settings.group_id, prefixes[EVALUATION]),
             now=_utc_now,
             count=metrics.settled,
@@ -355,6 +410,19 @@ def _log_fallback(event: PaymentEvent, wanted: WantedRule, error: RenderFailed) 
     rule_id = wanted.rule.rule_id
     fields = {"event_id": event.event_id, "rule_id": rule_id, "detail": str(error)}
     logger.error("mail_fell_back", extra=fields)
+
+
+def _prepare_repeats(settings: Settings, inputs: Sequence[str]) -> None:
+    """Have the repeats topic, and say where a topic keeps its records too short."""
+    admin = brokers(settings).admin()
+    topic, window = settings.repeats_topic, settings.repeats_window
+    servers = settings.kafka_bootstrap_servers or ""
+    RepeatsTopic(lambda: admin, servers, topic, window).prepare(inputs)
+    needed = (
+        (topic, window, "PUSH_REPEATS_WINDOW"),
+        (settings.topic_outgoing_mail, settings.mail_expires, "PUSH_MAIL_EXPIRES"),
+    )
+    warn_of_short_retention(admin, needed)
 
 
 def _figures(cache: RulesCache) -> RulesFigures | None:
@@ -385,7 +453,7 @@ SUFFIX = "-deliver"  # of group and transactional id, so that both daemons may h
 
 def hand_over(settings: Settings, stop: threading.Event) -> None:
     """Take outgoing mails into the ledger and hand them to the mail server until asked to stop."""
-    life = _life(settings, stop, "intake")
+    life = _life(settings, stop, "intake", unwatched)
     sending = Heartbeat("sending", SENDER_LIMIT)
     url = settings.database_url.get_secret_value()
     codec = Codec(writer_schemas(settings))
@@ -398,7 +466,7 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
         counted = LedgerCount(ledger)
         metrics = DeliveryMetrics(version=VERSION, waiting=counted.waiting, lag=life.lag.seconds)
         topic = settings.topic_outgoing_mail
-        stream = parts.enter_context(closing(_stream(settings, topic, suffix=SUFFIX)))
+        stream = parts.enter_context(closing(life.stream(topic, suffix=SUFFIX)))
         ready = {"ledger_found": counted.is_known, "group_joined": lambda: stream.assigned}
         status = partial(_delivery_status, settings, counted, life.lag)
         told = _told(life, ready, status, metrics.exposition, sending)

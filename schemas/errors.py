@@ -16,6 +16,7 @@ PushError
     ├── SchemaOutdated
     ├── AccessDenied
     ├── KafkaLost
+    ├── OffsetsLost
     └── TooManyFaults
 """
 
@@ -110,6 +111,12 @@ class AccessDenied(Fatal):
 
 class KafkaLost(Fatal):
     """The Kafka client can do no more in this process."""
+
+
+class OffsetsLost(Fatal):
+    """Nobody knows where to read on in a partition that was read before."""
+
+    exit_code = 78
 
 
 class TooManyFaults(Fatal):

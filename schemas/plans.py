@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from schemas.mails import OutgoingMail
 from schemas.records import Record
+from schemas.repeats import SettledId
 from schemas.vocabulary import DeadLetterReason, Generation, Outcome, RuleId
 
 
@@ -37,6 +38,7 @@ class Share:
     mails: tuple[tuple[OutgoingMail, bytes], ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     foreign_rules: int = 0  #: rules of another tenant that were handed over and refused (R1)
+    first_offset: int | None = None  #: where a repeated record came first
 
 
 class Repeat(NamedTuple):
@@ -63,7 +65,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything a batch asks for: shares in the batch's order, one evaluation per partition."""
+    """Everything a batch asks for: shares in the batch's order, evaluations by partition.
+
+    `settled` are the ids that are known from then on, once it is known that the plan is settled.
+    """
 
     shares: tuple[tuple[Record, Share], ...]
     evaluations: tuple[Evaluation, ...]
+    settled: tuple[SettledId, ...] = ()

@@ -36,11 +36,40 @@ class Record(NamedTuple):
         return Place(self.topic, self.partition)
 
 
+class Lost(NamedTuple):
+    """Offsets that retention took before they were read, first and last included."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    last_offset: int
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records settled together, in order within each partition."""
+    """Records settled together, in order within each partition; ranges found to be lost too."""
 
     records: tuple[Record, ...] = ()
+    lost: tuple[Lost, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether there is nothing to settle."""
+        return not self.records and not self.lost
+
+    def ends(self) -> dict[Place, int]:
+        """Return the offset to read on from, for each partition."""
+        ends = {Place(gap.topic, gap.partition): gap.last_offset + 1 for gap in self.lost}
+        for record in self.records:
+            ends[Place(record.topic, record.partition)] = record.offset + 1
+        return ends
+
+    def starts(self) -> dict[Place, int]:
+        """Return the first offset of each partition."""
+        starts = {Place(gap.topic, gap.partition): gap.first_offset for gap in self.lost}
+        for record in self.records:
+            starts.setdefault(Place(record.topic, record.partition), record.offset)
+        return starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,7 @@ def _topics(settings: Settings) -> tuple[str, ...]:
         settings.topic_outgoing_mail_undeliverable,
         settings.topic_dead_letter,
         settings.topic_evaluation,
+        settings.repeats_topic,
     )
 
 

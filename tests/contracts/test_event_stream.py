@@ -2,18 +2,24 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol, cast
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Producer
 
+from consumer.kafka_clients import Brokers, Memory
 from consumer.kafka_clients import stream as kafka_stream
 from consumer.memory import MemoryStream, MemoryTopics
 from consumer.ports import EventStream
+from consumer.repeats import Repeats
 from schemas.errors import KafkaUnavailable
-from schemas.records import Batch, Headers, Publication, Record
+from schemas.records import Batch, Headers, Lost, Place, Publication, Record
+from schemas.repeats import key_of, value_of
+from tests.real.kafka import Kafka
 
+WINDOW = timedelta(days=7)
 NOISE = random.Random(1).randbytes(1_200_000)  # nothing can compress it
 PATIENCE = 30.0  # seconds a real broker may take for a group to form
 
@@ -23,97 +29,109 @@ class Broker(Protocol):
 
     topic: str
     out: str
+    repeats: str
 
     def put(self, value: bytes | None, *, key: bytes | None = None, headers: Headers = ()) -> None:
         """Add a record to the one partition of the input topic."""
 
-    def stream(self, most: int = 100) -> EventStream:
-        """Return a stream that goes on from what is settled."""
+    def stream(self, copy: Repeats, most: int = 100) -> EventStream:
+        """Return a stream that goes on from what is settled and restores what was remembered."""
 
     def published(self) -> Sequence[tuple[bytes | None, bytes | None, Headers]]:
         """Return (key, value, headers) of all that a read_committed reader sees in `out`."""
 
+    def drop_before(self, offset: int) -> None:
+        """Let retention take the input's records before an offset."""
+
 
 class MemoryBroker:
-    topic, out = "in", "out"
+    topic, out, repeats = "in", "out", "repeats"
 
     def __init__(self, **_: Any) -> None:
         self._topics = MemoryTopics()
 
     def put(self, value: bytes | None, *, key: bytes | None = None, headers: Headers = ()) -> None:
-        record = self._topics.append(self.topic, value, key=key)
-        self._topics.records[record.place][-1] = record._replace(headers=headers)
+        self._topics.append(self.topic, value, key=key, headers=headers)
 
-    def stream(self, most: int = 100) -> EventStream:
-        return MemoryStream(topics=self._topics, reads=[self.topic], most=most, largest=1_048_588)
+    def stream(self, copy: Repeats, most: int = 100) -> EventStream:
+        return MemoryStream(
+            topics=self._topics,
+            reads=[self.topic],
+            most=most,
+            largest=1_048_588,
+            repeats=self.repeats,
+            copy=copy,
+        )
 
     def published(self) -> Sequence[tuple[bytes | None, bytes | None, Headers]]:
-        return [(p.key, p.value, p.headers) for p in self._topics.published]
+        return [(p.key, p.value, p.headers) for p in self._topics.published if p.topic == self.out]
+
+    def drop_before(self, offset: int) -> None:
+        self._topics.kept_from[Place(self.topic, 0)] = offset
 
 
 class KafkaBroker:
-    def __init__(self, kafka: Any) -> None:
-        self._bootstrap = kafka.bootstrap
+    def __init__(self, kafka: Kafka, properties: Mapping[str, str]) -> None:
+        self._kafka, self._properties = kafka, properties
         self.topic, self.out = kafka.fresh_name("in"), kafka.fresh_name("out")
+        self.repeats, self._evaluation = kafka.fresh_name("repeats"), kafka.fresh_name("evaluation")
         self._group = kafka.fresh_name("group")
-        kafka.create_topics({self.topic: 1})
+        kafka.create_topics({self.topic: 1, self._evaluation: 1})
         kafka.create_topics({self.out: 1}, config={"max.message.bytes": "1048588"})
 
     def put(self, value: bytes | None, *, key: bytes | None = None, headers: Headers = ()) -> None:
-        limit = {"bootstrap.servers": self._bootstrap, "message.max.bytes": 2_000_000}
+        limit = {"bootstrap.servers": self._kafka.bootstrap, "message.max.bytes": 2_000_000}
         producer = Producer(limit)
         producer.produce(self.topic, value, key, headers=list(headers))
         producer.flush(10)
 
-    def stream(self, most: int = 100) -> EventStream:
+    def stream(self, copy: Repeats, most: int = 100) -> EventStream:
         return kafka_stream(
-            bootstrap_servers=self._bootstrap,
-            properties={},
+            Brokers(self._kafka.bootstrap, self._properties),
             group_id=self._group,
             transactional_id=self._group,
             topics=[self.topic],
             most=most,
+            memory=Memory(
+                copy=copy,
+                repeats=self.repeats,
+                evaluation=self._evaluation,
+                window=WINDOW,
+                limit=1_000,
+            ),
         )
 
     def published(self) -> Sequence[tuple[bytes | None, bytes | None, Headers]]:
-        reader = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": f"{self._group}-reader",
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-            }
-        )
-        reader.subscribe([self.out])
-        seen: list[tuple[bytes | None, bytes | None, Headers]] = []
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            message = reader.poll(1.0)
-            if message is None:
-                continue
-            if message.error():  # the end of the partition
-                break
-            headers: Any = tuple(message.headers() or ())
-            seen.append((message.key(), message.value(), headers))
-        reader.close()
-        return seen
+        return [
+            (seen.key(), seen.value(), cast(Headers, tuple(seen.headers() or ())))
+            for seen in self._kafka.records(self.out)
+        ]
+
+    def drop_before(self, offset: int) -> None:
+        self._kafka.delete_records_before(self.topic, offset)
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+BROKERS = [
+    "memory",
+    pytest.param("classic", marks=pytest.mark.kafka),
+    pytest.param("consumer", marks=pytest.mark.kafka),
+]
+
+
+@pytest.fixture(params=BROKERS)
 def broker(request: pytest.FixtureRequest) -> Broker:
     if request.param == "memory":
         return MemoryBroker()
-    return KafkaBroker(request.getfixturevalue("kafka"))
+    properties = {"group.protocol": request.param}
+    return KafkaBroker(request.getfixturevalue("kafka"), properties)
 
 
 @pytest.fixture
 def opened(broker: Broker) -> Iterator[Callable[..., EventStream]]:
     streams: list[EventStream] = []
 
-    def open_(most: int = 100) -> EventStream:
-        streams.append(broker.stream(most))
+    def open_(most: int = 100, copy: Repeats | None = None) -> EventStream:
+        streams.append(broker.stream(copy or Repeats(WINDOW, 1_000), most))
         return streams[-1]
 
     yield open_
@@ -127,6 +145,7 @@ def collected(stream: EventStream, count: int = 1) -> list[Record]:
     end = time.monotonic() + PATIENCE
     while len(records) < count and time.monotonic() < end:
         batch = stream.collect()
+        assert not batch.lost
         records += batch.records
         if batch.records and len(records) < count:
             stream.settle(batch, [])
@@ -251,3 +270,96 @@ def test_a_publication_that_cannot_say_less_leaves_its_batch_unsettled(
 
     assert published_values(broker) == []
     assert values(collected(stream)) == [b"1"]
+
+
+def next_batch(stream: EventStream) -> Batch:
+    """Return the next batch that holds anything, not settled."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        batch = stream.collect()
+        if not batch.is_empty:
+            return batch
+    raise TimeoutError("nothing was collected")
+
+
+def an_id(broker: Broker, identity: str, offset: int) -> Publication:
+    key = key_of(broker.topic, "m-10482", identity)
+    return Publication(topic=broker.repeats, key=key, value=value_of(offset, 1_000), partition=0)
+
+
+def knows(broker: Broker, copy: Repeats, identity: str) -> int | None:
+    return copy.first_offset(Place(broker.topic, 0), key_of(broker.topic, "m-10482", identity), 1)
+
+
+def test_ids_settled_by_a_predecessor_are_restored_before_any_record_is_read(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    # Failed when records were handed out before their partition was taken over.
+    broker.put(b"1")
+    first = opened()
+    first.settle(next_batch(first), [an_id(broker, "a", 0)])
+    first.close()
+    broker.put(b"2")
+    copy = Repeats(WINDOW, 1_000)
+
+    records = next_batch(opened(copy=copy)).records
+
+    assert values(records) == [b"2"]
+    assert (knows(broker, copy, "a"), knows(broker, copy, "b")) == (0, None)
+
+
+def test_ids_of_a_batch_that_was_not_settled_are_known_to_nobody(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    # Failed when the topic was read read_uncommitted.
+    broker.put(b"1")
+    first = opened()
+    with pytest.raises(KafkaUnavailable):
+        first.settle(
+            next_batch(first), [an_id(broker, "a", 0), out(broker, b"\xff\x01" * 6_000_000)]
+        )
+    first.close()
+    copy = Repeats(WINDOW, 1_000)
+
+    assert values(next_batch(opened(copy=copy)).records) == [b"1"]
+    assert knows(broker, copy, "a") is None
+
+
+def test_what_retention_took_is_told_as_lost_and_what_is_left_goes_on(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    broker.put(b"0")
+    first = opened()
+    first.settle(next_batch(first), [])
+    first.close()
+    for number in range(1, 5):
+        broker.put(b"%d" % number)
+    broker.drop_before(3)
+    stream = opened()
+
+    told = next_batch(stream)
+    again = next_batch(stream)  # it was not settled
+    stream.settle(again, [])
+    left = list(again.records) or collected(stream)
+
+    assert told.lost == again.lost == (Lost(broker.topic, 0, 1, 2),)
+    assert left[0].value == b"3"
+
+
+def test_what_was_lost_is_told_once(broker: Broker, opened: Callable[..., EventStream]) -> None:
+    broker.put(b"0")
+    first = opened()
+    first.settle(next_batch(first), [])
+    first.close()
+    broker.put(b"1")
+    broker.put(b"2")
+    broker.drop_before(2)
+    second = opened()
+    second.settle(next_batch(second), [])
+    second.close()
+    broker.put(b"3")
+
+    batch = next_batch(opened())
+
+    assert batch.lost == ()
+    assert batch.records[-1].value in (b"2", b"3")

@@ -123,6 +123,13 @@ class Kafka:
         """Let a topic take records of so many bytes."""
         self.set_topic_config(topic, max_message_bytes=str(size))
 
+    def delete_records_before(self, topic: str, offset: int) -> None:
+        """Let retention take what lies before an offset, in every partition of a topic."""
+        places = [TopicPartition(topic, place, offset) for place in self._places(topic)]
+        admin = self._admin()  # must outlive its answers
+        for deleted in admin.delete_records(places).values():
+            deleted.result(30)
+
     def records(self, topic: str, *, isolation: str = "read_committed") -> list[Message]:
         """Return what a reader sees in a topic from its beginning to its present end.
 

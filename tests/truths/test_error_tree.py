@@ -77,6 +77,7 @@ def test_each_fatal_error_ends_with_its_exit_code() -> None:
         "SchemaOutdated": 78,
         "AccessDenied": 70,
         "KafkaLost": 70,
+        "OffsetsLost": 78,
         "TooManyFaults": 70,
     }
 

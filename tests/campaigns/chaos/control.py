@@ -44,8 +44,10 @@ class PlainStream:
         for name in ("transactional.id", "transaction.timeout.ms"):
             writing.pop(name, None)
         self._most = settings.batch_size
+        self._repeats = settings.repeats_topic
         self._producer = Producer(writing)
-        self._consumer = Consumer(consumer_properties(servers, settings.group_id, settings.kafka))
+        reading = consumer_properties(servers, settings.group_id, settings.kafka)
+        self._consumer = Consumer({**reading, "auto.offset.reset": "earliest"})
         self._consumer.subscribe(list(topics), on_assign=_log("partitions_assigned"))
         self._unsettled: dict[tuple[str, int], int] = {}
 
@@ -67,7 +69,8 @@ class PlainStream:
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish everything, then mark the batch done: two steps, and a kill fits between."""
         for each in publications:
-            self._publish(each)
+            if each.topic != self._repeats:  # it remembers nothing
+                self._publish(each)
         if self._producer.flush(15):
             raise KafkaUnavailable("not everything was published")
         ends = {(r.topic, r.partition): r.offset + 1 for r in batch.records}
@@ -136,6 +139,7 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
             outgoing_mail=settings.topic_outgoing_mail,
             dead_letter=settings.topic_dead_letter,
             evaluation=settings.topic_evaluation,
+            repeats=settings.repeats_topic,
             group_id=settings.group_id,
             encode_evaluation=partial(encode_evaluation, prefix=prefix[EVALUATION]),
         ),

@@ -100,6 +100,7 @@ PUBLISHER = Publisher(
     outgoing_mail="outgoing-mail",
     dead_letter="dead-letter",
     evaluation="evaluation",
+    repeats="repeats",
     group_id="group",
     encode_evaluation=partial(encode_evaluation, prefix=b"\0\0\0\0\2"),
 )

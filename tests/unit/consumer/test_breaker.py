@@ -188,6 +188,7 @@ def evaluating(breaker: Breaker | None) -> Evaluating:
             outgoing_mail="mails",
             dead_letter="dead",
             evaluation="evaluations",
+            repeats="repeats",
             group_id="group",
             encode_evaluation=lambda _: b"",
         ),

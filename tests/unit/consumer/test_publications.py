@@ -17,6 +17,7 @@ PUBLISHER = Publisher(
     outgoing_mail="mails",
     dead_letter="dead",
     evaluation="evaluations",
+    repeats="repeats",
     group_id="group",
     encode_evaluation=lambda evaluation: encode_evaluation(evaluation, b"prefix"),
 )

@@ -39,6 +39,7 @@ def publisher(group: str = "group") -> Publisher:
         outgoing_mail="outgoing-mail",
         dead_letter="dead-letter",
         evaluation="evaluation",
+        repeats="repeats",
         group_id=group,
         encode_evaluation=lambda _: b"",
     )

@@ -1,0 +1,167 @@
+"""What a take-over asks Kafka: the door behind `restoring.Questions`.
+
+The reader has the group's id but joins nothing: it asks for the group's offsets and reads the
+repeats and evaluation topics by places it is given. Ends are asked for with READ_UNCOMMITTED: a
+read_committed reader's own question shows the last stable offset (kafka.md, section 6).
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from time import monotonic
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported there, not exported
+    AdminClient,
+    OffsetSpec,
+)
+
+from consumer.kafka_errors import kafka_errors
+from consumer.restoring import Bounds
+from schemas.errors import KafkaUnavailable
+from schemas.records import Place
+
+logger = logging.getLogger(__name__)
+
+ASK = 10.0  # seconds for an answer; a predecessor's open transaction takes up to 20
+QUIET = 30.0  # seconds without anything that mean a read is stuck: an open transaction takes 20
+MOST = 5_000  # records read at once
+
+
+class KafkaQuestions:
+    """Asks for one group; `repeats` is None for a daemon that remembers nothing."""
+
+    def __init__(
+        self,
+        new_reader: Callable[[], Consumer],
+        new_admin: Callable[[], AdminClient],
+        *,
+        repeats: str | None = None,
+        evaluation: str | None = None,
+        widen: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Make no client yet; `widen` gives the repeats topic so many partitions."""
+        self._new_reader = new_reader
+        self._new_admin = new_admin
+        self._repeats = repeats
+        self._evaluation = evaluation
+        self._widen = widen
+
+    @cached_property
+    def _reader(self) -> Consumer:
+        return self._new_reader()
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return self._new_admin()
+
+    def committed(self, places: Collection[Place]) -> Mapping[Place, int | None]:
+        """Return the group's stable offsets; see `Questions`."""
+        with kafka_errors():
+            answers = self._reader.committed([TopicPartition(*place) for place in places], ASK)
+            return {
+                Place(each.topic, each.partition): each.offset if each.offset >= 0 else None
+                for each in map(_without_error, answers)
+            }
+
+    def bounds(self, places: Collection[Place]) -> Mapping[Place, Bounds]:
+        """Return first offsets and high watermarks; see `Questions`."""
+        with kafka_errors():
+            firsts = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+            ends = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {place: Bounds(firsts[place], ends[place]) for place in places}
+
+    def _offsets(self, places: Iterable[Place], which: OffsetSpec) -> Mapping[Place, int]:
+        asked = self._admin.list_offsets(
+            {TopicPartition(*place): which for place in places},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=ASK,
+        )
+        return {
+            Place(place.topic, place.partition): answer.result(ASK).offset
+            for place, answer in asked.items()
+        }
+
+    def ends_of_repeats(self, partitions: Collection[int]) -> Mapping[int, Bounds]:
+        """Return what the repeats topic holds, after widening it if need be; see `Questions`."""
+        topic = self._repeats or ""
+        self._widen(max(partitions) + 1)
+        found = self.bounds([Place(topic, partition) for partition in partitions])
+        return {place.partition: bounds for place, bounds in found.items()}
+
+    def settled(self, spans: Mapping[int, Bounds]) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield what is committed in these spans; see `Questions`."""
+        topic = self._repeats or ""
+        wanted = {Place(topic, number): span for number, span in spans.items()}
+        for message in self._read(wanted):
+            yield message.partition() or 0, message.key() or b"", message.value() or b""
+
+    def evaluated(self, places: Collection[Place]) -> Collection[Place]:
+        """Return which of the places an evaluation names; see `Questions`."""
+        sought = {f"{place.topic}/{place.partition}".encode(): place for place in places}
+        topic = self._evaluation or ""
+        with kafka_errors():
+            numbers = self._reader.list_topics(topic, timeout=ASK).topics[topic].partitions
+        spans = self.bounds([Place(topic, number) for number in numbers])
+        found = set()
+        for message in self._read(spans):
+            place = sought.pop(message.key() or b"", None)
+            if place is not None:
+                found.add(place)
+            if not sought:
+                break
+        return found
+
+    def _read(self, spans: Mapping[Place, Bounds]) -> Iterator[Message]:
+        """Yield the committed records of these spans; end once the end of each was reached."""
+        left = {place: span.end for place, span in spans.items() if span.end > span.first}
+        if not left:
+            return
+        with kafka_errors():
+            try:
+                self._reader.assign([TopicPartition(*place, spans[place].first) for place in left])
+                yield from self._read_assigned(left)
+            finally:
+                self._reader.unassign()
+
+    def _read_assigned(self, left: dict[Place, int]) -> Iterator[Message]:
+        heard = monotonic()
+        while left:
+            messages = self._reader.consume(MOST, 0.05)
+            if messages:
+                heard = monotonic()
+            elif monotonic() - heard > QUIET:
+                raise KafkaUnavailable("Kafka: a topic could not be read to its end")
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    _note_end(message, left)
+                else:
+                    raise KafkaException(error)
+
+    def close(self) -> None:
+        """Let the reader go; it has joined nothing, so nobody waits for it."""
+        if "_reader" in self.__dict__:
+            self._reader.close()
+
+
+def _note_end(message: Message, left: dict[Place, int]) -> None:
+    """Strike a partition that was read to its end; one that ends too early has more to come."""
+    place = Place(message.topic() or "", message.partition() or 0)
+    if place in left and (message.offset() or 0) >= left[place]:
+        del left[place]
+
+
+def _without_error(place: TopicPartition) -> TopicPartition:
+    if place.error is not None:
+        raise KafkaException(place.error)
+    return place
