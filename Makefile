@@ -68,7 +68,7 @@ lock: install ## compile the locks from pyproject.toml (UPGRADE=--upgrade takes 
 doctor: ## say what this machine has for running and testing, and what will be left out
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.real.doctor
 
-system-packages: ## get what the tests use of Debian: a JVM, Maven, Prometheus
+system-packages: ## get what the tests use of Debian: a JVM, Maven, SQL shells, Prometheus
 	@sh tests/real/system-packages.sh
 
 fetch: install ## get Apache Kafka and the Schema Registry from Maven ahead of the tests

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import pytest
 from hypothesis import settings
 
-from tests.real import left_out
+from tests.real import found, left_out
 from tests.real import smtp_sink as sink
 from tests.real.found import LeftOut
 from tests.real.kafka import Kafka, start_kafka
@@ -98,6 +98,25 @@ def prometheus() -> Path:
         return find_prometheus()
     except LeftOut as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def psql() -> Path:
+    """PostgreSQL's shell; `tests.real.shells.psql` runs it."""
+    return or_skip(found.psql(), "no psql (make system-packages)")
+
+
+@pytest.fixture(scope="session")
+def sqlite3() -> Path:
+    """SQLite's shell; `tests.real.shells.sqlite3` runs it."""
+    return or_skip(found.sqlite3(), "no sqlite3 (make system-packages)")
+
+
+def or_skip(program: Path | None, reason: str) -> Path:
+    """Return the program, or skip the test."""
+    if program is None:
+        pytest.skip(reason)
+    return program
 
 
 @pytest.fixture

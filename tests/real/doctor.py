@@ -19,6 +19,8 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "Java", str(found.java() or "")
     yield "Maven", str(found.maven() or "")
     yield "PostgreSQL", ", ".join(map(str, found.postgresql_servers()))
+    yield "psql", str(found.psql() or "")
+    yield "sqlite3", str(found.sqlite3() or "")
     yield "Prometheus", str(found.prometheus() or "")
 
 
@@ -31,6 +33,10 @@ def consequences(has: dict[str, str]) -> Iterator[str]:
         yield "LEFT OUT: APACHE KAFKA, THE SCHEMA REGISTRY (make system-packages)"
     if not has["Docker engine"] and not has["PostgreSQL"]:
         yield "LEFT OUT: POSTGRESQL (make install brings one)"
+    if not has["psql"]:
+        yield "LEFT OUT: PSQL (make system-packages)"
+    if not has["sqlite3"]:
+        yield "LEFT OUT: SQLITE3 (make system-packages)"
     if not has["Prometheus"]:
         yield "LEFT OUT: PROMETHEUS (make system-packages)"
 

@@ -45,6 +45,18 @@ def postgresql_servers() -> Iterator[Path]:
     yield from sorted((found.parent for found in installed), reverse=True)
 
 
+def psql() -> Path | None:
+    """Return PostgreSQL's client: the system's, or the wheel's."""
+    return _program("psql") or next(
+        (folder / "psql" for folder in postgresql_servers() if (folder / "psql").exists()), None
+    )
+
+
+def sqlite3() -> Path | None:
+    """Return SQLite's shell."""
+    return _program("sqlite3")
+
+
 def docker_engine() -> str | None:
     """Return the address where containers' ports appear, if an engine answers within seconds.
 
