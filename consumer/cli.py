@@ -94,9 +94,9 @@ def deliver() -> None:
 
     settings = settings_or_exit(REQUIRED_BY_DELIVER)
     with fatal_errors():
-        from consumer import wiring
+        from consumer import delivery_wiring
 
-        wiring.deliver(settings)
+        delivery_wiring.deliver(settings)
 
 
 @app.command()

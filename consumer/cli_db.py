@@ -2,7 +2,8 @@
 
 import typer
 
-from consumer.cli_rules.opening import database_url, told_errors
+from consumer.cli_rules.opening import told_errors
+from consumer.commands import settings_or_exit
 
 db_app = typer.Typer(help="The tables in the database.", no_args_is_help=True)
 
@@ -20,9 +21,9 @@ def upgrade() -> None:
         from mailer.migrating import upgrade as upgrade_ledger
         from rules_store.migrating import upgrade as upgrade_rules
 
-        url = database_url()
-        upgrade_rules(url)
-        upgrade_ledger(url)
+        settings = settings_or_exit()
+        upgrade_rules(settings.database_url.get_secret_value())
+        upgrade_ledger(settings.ledger.get_secret_value())
         typer.echo("The tables are up to date.")
 
 
@@ -38,7 +39,7 @@ def check() -> None:
         from mailer.migrating import check as check_ledger
         from rules_store.migrating import check as check_rules
 
-        url = database_url()
-        check_rules(url)
-        check_ledger(url)
+        settings = settings_or_exit()
+        check_rules(settings.database_url.get_secret_value())
+        check_ledger(settings.ledger.get_secret_value())
         typer.echo("The tables are up to date.")

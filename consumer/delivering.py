@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from consumer.publications import Publisher
-from mailer.ports import Arrival, Ledger
+from mailer.ports import Arrival, Ledger, NamesOf
 from schemas.errors import InvalidEvent, InvalidValue
 from schemas.mails import OutgoingMail
 from schemas.plans import DeadLetter
@@ -35,9 +35,11 @@ class Intake:
 
     read_mail: Callable[[bytes | None], OutgoingMail]
     ledger: Ledger
+    names_of: NamesOf
     publisher: Publisher
     now: Callable[[], datetime]  # aware UTC
     count: Callable[[int, int, int, float], None]  # fresh, known, unreadable, seconds
+    taken_in: Callable[[], None]  # told when there is something new in the ledger
     _taken: TakenIn = field(default_factory=TakenIn)
 
     def publications(self, batch: Batch) -> Sequence[Publication]:
@@ -46,12 +48,15 @@ class Intake:
         arrivals = [arrival for arrival in read if isinstance(arrival, Arrival)]
         letters = [letter for letter in read if isinstance(letter, DeadLetter)]
         fresh = self.ledger.take_in(arrivals) if arrivals else 0
+        if fresh:
+            self.taken_in()
         self._taken = TakenIn(fresh, len(arrivals) - fresh, len(letters))
         return tuple(self.publisher.letters(letters, self.now()))
 
     def _read(self, record: Record) -> Arrival | DeadLetter:
         try:
-            return Arrival.of(self.read_mail(record.value), record)
+            mail = self.read_mail(record.value)
+            return Arrival.of(mail, record, self.names_of(mail))
         except InvalidEvent as error:
             return DeadLetter(record=record, reason=error.reason, detail=str(error))
         except InvalidValue as error:

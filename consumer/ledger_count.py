@@ -1,8 +1,10 @@
 """How many mails wait, counted now and then, so that a scrape need not wait for a database."""
 
 import threading
+from collections.abc import Mapping
 
 from mailer.ports import Ledger
+from mailer.results import State
 from schemas.errors import LedgerUnavailable
 
 EVERY = 5.0  # seconds
@@ -13,12 +15,21 @@ class LedgerCount:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: int | None = None
+        self._counts: Mapping[State, int] | None = None
         self._was_known = False
 
+    def counts(self) -> Mapping[State, int] | None:
+        """Return how many mails were in each state that is not final when it was last asked."""
+        return self._counts
+
     def waiting(self) -> int | None:
-        """Return how many mails were in the ledger and not done when it was last asked."""
-        return self._waiting
+        """Return how many of them are due by themselves, sooner or later."""
+        counts = self._counts
+        return None if counts is None else counts[State.WAITING] + counts[State.CLAIMED]
+
+    def held(self) -> int | None:
+        """Return how many of them an operator must look at."""
+        return None if self._counts is None else self._counts[State.HELD]
 
     def is_known(self) -> bool:
         """Say whether the ledger ever answered."""
@@ -33,7 +44,7 @@ class LedgerCount:
     def count(self) -> None:
         """Ask the ledger once."""
         try:
-            self._waiting = sum(self._ledger.counts().values())
+            self._counts = self._ledger.counts()
             self._was_known = True
         except LedgerUnavailable:
-            self._waiting = None
+            self._counts = None

@@ -43,6 +43,14 @@ _ERRORS = tuple(error.__name__ for error in _TEMPORARY)
 Labels = tuple[str, ...]
 
 
+def _nobody_knows() -> None:
+    return None
+
+
+def _none_known() -> Mapping[str, bool]:
+    return {}
+
+
 class RulesFigures(NamedTuple):
     """How the rules in use stand: which, since how many seconds, and what went wrong."""
 
@@ -139,11 +147,18 @@ class WorkerMetrics:
 
 @dataclass(slots=True, kw_only=True)
 class DeliveryMetrics:
-    """What `deliver` counts. `waiting` and `lag` are asked at a scrape."""
+    """What `deliver` counts; what its fields call is asked at a scrape.
+
+    `waiting` and `held` are mails in the ledger, `left_alone` says for each mail server whether its
+    breaker is open, `refuses_everything` whether the policy breaker is.
+    """
 
     version: str
     waiting: Callable[[], int | None]
     lag: Callable[[], Mapping[Place, float]]
+    held: Callable[[], int | None] = _nobody_knows
+    left_alone: Callable[[], Mapping[str, bool]] = _none_known
+    refuses_everything: Callable[[], bool] = bool
     _intake: dict[Labels, int] = field(init=False)
     _deliveries: dict[Labels, int] = field(init=False)
     _postponed: dict[Labels, int] = field(init=False)
@@ -188,9 +203,17 @@ class DeliveryMetrics:
         yield _postponed_counter(self._postponed)
         yield _histogram("push_batch_seconds", "A batch, collected to committed.", self._batch)
         yield _lag_gauge(self.lag())
-        waiting = self.waiting()
+        yield from self._ledger_families()
+        yield _relays_gauge(self.left_alone())
+        refuses = float(self.refuses_everything())
+        yield _gauge("push_policy_breaker_open", "1: the mail server refuses everything.", refuses)
+
+    def _ledger_families(self) -> Iterator[Metric]:
+        waiting, held = self.waiting(), self.held()
         if waiting is not None:
             yield _gauge("push_deliveries_waiting", "Mails that wait in the ledger.", waiting)
+        if held is not None:
+            yield _gauge("push_deliveries_held", "Mails that an operator must look at.", held)
 
 
 def _zeros(words: Iterable[str]) -> dict[Labels, int]:
@@ -231,6 +254,14 @@ def _lag_gauge(lag: Mapping[Place, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily("push_consumer_lag_seconds", about, labels=("topic", "partition"))
     for place, seconds in lag.items():
         family.add_metric((place.topic, str(place.partition)), seconds)
+    return family
+
+
+def _relays_gauge(left_alone: Mapping[str, bool]) -> GaugeMetricFamily:
+    about = "1: the mail server is left alone for now, since it was away or busy."
+    family = GaugeMetricFamily("push_relay_left_alone", about, labels=("relay",))
+    for name, is_open in left_alone.items():
+        family.add_metric((name,), float(is_open))
     return family
 
 

@@ -20,10 +20,12 @@ from consumer import settings_values as values
 from consumer.kafka_settings import OWNED
 from consumer.settings_sources import Given, Value
 from consumer.settings_values import Sender
+from mailer.smtp_client import TIMEOUTS
 from schemas.errors import InvalidSettings, InvalidValue
 from schemas.vocabulary import WireFormat
 
 SmtpTls: TypeAlias = Literal["starttls", "implicit", "none"]
+WhenInDoubt: TypeAlias = Literal["resend", "hold"]
 LogLevel: TypeAlias = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 CheckKafka: TypeAlias = Callable[[Mapping[str, str]], Sequence[str]]  # properties → faults
 
@@ -61,7 +63,9 @@ def _word(of: Collection[str]) -> BeforeValidator:
 
 _Line = Annotated[str, _read_by(values.line)]
 _Topic = Annotated[str, _read_by(values.topic)]
-_Host = Annotated[str, _read_by(values.host)]
+_Relays = Annotated[str, _read_by(values.relays)]
+_AtOnce = Annotated[int, _read_by(values.at_once)]
+_Rate = Annotated[float, _read_by(values.rate)]
 _Port = Annotated[int, _read_by(values.port)]
 _Count = Annotated[int, _read_by(values.count)]
 _Duration = Annotated[timedelta, _read_by(values.duration)]
@@ -142,7 +146,14 @@ class Settings(BaseSettings):
     )
     database_url: Annotated[SecretStr, _read_by(values.database_url)] = Field(
         SecretStr("sqlite:///push-services.db"),
-        description="where the rules and the ledger live, sqlite:/// or postgresql://",
+        description="where the rules live, and the ledger unless it has a URL of its own, "
+        "sqlite:/// or postgresql://",
+    )
+    ledger_url: Annotated[SecretStr, _read_by(values.database_url)] | None = Field(
+        None,
+        description="where the ledger of deliver lives, sqlite:/// (one process of deliver) or "
+        "postgresql:// (any number)",
+        examples=["as PUSH_DATABASE_URL"],
     )
     rules_poll: _Duration = Field(
         timedelta(milliseconds=250),
@@ -240,10 +251,13 @@ class Settings(BaseSettings):
         description="mailbox where they can do so by mail, as LOCAL+TOKEN@DOMAIN",
         examples=["unsubscribe@mail.push.example"],
     )
-    smtp_host: _Host | None = Field(
-        None, description="mail server that deliver hands mails to", examples=["smtp.push.example"]
+    smtp_host: _Relays | None = Field(
+        None,
+        description="mail server that deliver hands mails to, HOST or HOST:PORT, several in order "
+        "of preference with commas between; the next one is asked where one is away",
+        examples=["smtp.push.example"],
     )
-    smtp_port: _Port = Field(587, description="the mail server's port, 1 to 65535")
+    smtp_port: _Port = Field(587, description="port of the mail servers that name none, 1 to 65535")
     smtp_username: _Secret | None = Field(
         None, description="user name at the mail server, with smtp_password"
     )
@@ -252,6 +266,47 @@ class Settings(BaseSettings):
     )
     smtp_tls: Annotated[SmtpTls, _word(get_args(SmtpTls))] = Field(
         "starttls", description="encryption to the mail server: starttls, implicit or none"
+    )
+    smtp_concurrency: _AtOnce = Field(
+        16, description="connections of a process to each mail server, 1 to 10000"
+    )
+    smtp_rate: _Rate | None = Field(
+        None,
+        description="most mails a second from a process to each mail server; without it as fast as "
+        "it takes them",
+        examples=["50"],
+    )
+    domain_concurrency: _AtOnce = Field(
+        20, description="most mails of a process under way to one recipient domain, 1 to 10000"
+    )
+    domain_rate: _Rate = Field(
+        10.0, description="most mails a second from a process to one recipient domain"
+    )
+    claim_lease: _Duration = Field(
+        timedelta(minutes=20),
+        description="how long a mail in hand stays with its process after that died (ISO 8601); "
+        "longer than a mail server may take for its content",
+    )
+    in_doubt: Annotated[WhenInDoubt, _word(get_args(WhenInDoubt))] = Field(
+        "resend",
+        description="what becomes of a mail whose content was sent and not answered: resend (the "
+        "same bytes again) or hold (until an operator decides)",
+    )
+    mail_waits: _Duration = Field(
+        timedelta(days=5),
+        description="how long a mail waits that the mail server never said anything about "
+        "(ISO 8601)",
+    )
+    refusal_trial: _Duration = Field(
+        timedelta(hours=1),
+        description="how long a refusal for good may turn out to be the mail server's fault, while "
+        "no other mail gets through (ISO 8601)",
+    )
+    bounce_domain: Annotated[str, _read_by(values.domain)] | None = Field(
+        None,
+        description="domain of the envelope senders bounce+TOKEN@DOMAIN that bounces come back to, "
+        "with token_key; without it bounces go to mail_from",
+        examples=["bounce.push.example"],
     )
     http_port: Annotated[int, _read_by(values.own_port)] = Field(
         8080, description="port of /metrics, /livez and /readyz, 0 for none"
@@ -281,6 +336,16 @@ class Settings(BaseSettings):
     def repeats_topic(self) -> str:
         """Return the topic of the event ids settled lately."""
         return self.topic_repeats or repeats_topic_of(self.group_id)
+
+    @property
+    def relays(self) -> tuple[values.Relay, ...]:
+        """Return the mail servers in order of preference."""
+        return values.relay_list(self.smtp_host or "", self.smtp_port)
+
+    @property
+    def ledger(self) -> SecretStr:
+        """Return the URL of the ledger's database."""
+        return self.ledger_url or self.database_url
 
     @property
     def writes(self) -> WireFormat:
@@ -358,9 +423,19 @@ def load_settings(
         settings = Settings.model_validate(fields)
     except ValidationError as error:
         raise InvalidSettings(sorted([*faults, *_complaints(error)])) from None
+    faults += _too_short_a_lease(settings)
     if faults:
         raise InvalidSettings(sorted(faults))
     return settings
+
+
+def _too_short_a_lease(settings: Settings) -> list[str]:
+    if settings.claim_lease > TIMEOUTS.after_start:
+        return []
+    least = values.iso_duration(TIMEOUTS.after_start)
+    return [
+        f"{variable_of('claim_lease')}: must be longer than {least}, what a mail may still take"
+    ]
 
 
 def missing(field: str) -> str:
@@ -403,6 +478,7 @@ def _contradictions(given: Given) -> list[str]:
         *faults,
         *_needing(given, "unsubscribe_url", "token_key"),
         *_needing(given, "unsubscribe_mailto", "unsubscribe_url"),
+        *_needing(given, "bounce_domain", "token_key"),
     ]
 
 

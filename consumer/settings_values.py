@@ -17,6 +17,8 @@ from schemas.errors import InvalidValue
 _HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.%]+\])"
 _BROKER = re.compile(rf"(?:[A-Za-z_]+://)?{_HOST}(?::(?P<port>\d{{1,9}}))?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # Kafka's own rule: Topic.java, LEGAL_CHARS
+_DOMAIN = re.compile(r"(?=.{1,200}\Z)[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[]*):(?P<port>[^:]*)")
 _DURATION = re.compile(  # ISO 8601 without years and months, which have no fixed length
     r"P(?=.)(?:(?P<weeks>\d{1,4})W)?(?:(?P<days>\d{1,6})D)?"
     r"(?:T(?=.)(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,6})M)?"
@@ -38,6 +40,13 @@ class Sender(NamedTuple):
 
     name: str | None
     address: EmailAddress
+
+
+class Relay(NamedTuple):
+    """A mail server."""
+
+    host: str
+    port: int
 
 
 def line(text: str) -> str:
@@ -159,10 +168,45 @@ def iso_duration(length: timedelta) -> str:
 def host(text: str) -> str:
     """Read the name or the IP address of a machine; a port is a setting of its own."""
     if not re.fullmatch(rf"{_HOST}|[0-9A-Fa-f:]*::?[0-9A-Fa-f:.]+", text) or len(text) > 253:
-        raise InvalidValue(
-            f"{text!r} is no host; allowed is a name or an IP address, without a port"
-        )
+        raise InvalidValue(f"{text!r} is no host; allowed is a name or an IP address")
     return text
+
+
+def relays(text: str) -> str:
+    """Read mail servers, `HOST` or `HOST:PORT`, with commas between, and keep them as typed."""
+    relay_list(text, 25)
+    return text
+
+
+def relay_list(text: str, default_port: int) -> tuple[Relay, ...]:
+    """Return the mail servers that a text names, or raise `InvalidValue`."""
+    return tuple(_relay(one.strip(), default_port) for one in text.split(",")) if text else ()
+
+
+def _relay(text: str, default_port: int) -> Relay:
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None:  # an IPv6 address without brackets, or a fault
+        return Relay(host(text), default_port)
+    return Relay(host(match["host"]).strip("[]"), port(match["port"]))
+
+
+def domain(text: str) -> str:
+    """Read the domain of mail addresses."""
+    if not _DOMAIN.fullmatch(text):
+        raise InvalidValue(f"{text!r} is no domain; allowed are lower case a-z 0-9 - and dots")
+    return text
+
+
+def at_once(text: str) -> int:
+    """Read how many of something there may be at once."""
+    return _whole(text, 1, 10_000, "number")
+
+
+def rate(text: str) -> float:
+    """Read how many a second."""
+    if not re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", text) or not 0.01 <= float(text) <= 100_000:
+        raise InvalidValue(f"{text!r} is no rate; allowed are 0.01 to 100000 a second")
+    return float(text)
 
 
 def sender(text: str) -> Sender:

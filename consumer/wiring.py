@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,35 +14,29 @@ from time import monotonic
 
 from consumer import kafka_clients
 from consumer.breaker import Breaker, Limits
-from consumer.delivering import Intake
 from consumer.evaluating import Evaluating
 from consumer.kafka import KafkaStream
 from consumer.kafka_clients import Brokers
 from consumer.kafka_letters import KafkaDeadLetters, KafkaRedriver
 from consumer.kafka_topics import RepeatsTopic, wait_for_topics, warn_of_short_retention
 from consumer.lag import Lag
-from consumer.ledger_count import LedgerCount
 from consumer.letters.redriving import Redriving
 from consumer.letters.tenants import Peeking
 from consumer.logs import log_crashes, set_up
 from consumer.loop import Loop
-from consumer.metrics import DeliveryMetrics, RulesFigures, WorkerMetrics
+from consumer.metrics import RulesFigures, WorkerMetrics
 from consumer.planning import Planner
 from consumer.ports import Work
 from consumer.probes import Heartbeat, Probes, ProbeServer
-from consumer.process import Watchdog, run_until_stopped, together
+from consumer.process import Watchdog, run_until_stopped
 from consumer.publications import Publisher
 from consumer.registry import PublishedSchemas, Registry, RegistrySchemas
 from consumer.repeats import FirstOffset, Repeats, none_known
 from consumer.restoring import Start
-from consumer.settings import Settings, revealed
+from consumer.settings import Settings
 from mailer.contents import House
-from mailer.delivery import Delivery, Sender
-from mailer.migrating import check as check_ledger
 from mailer.rendering import Failed, Renderer, tell_nobody
-from mailer.smtp import MailServer, SmtpRelay, Tls
 from mailer.sources import packaged_sources, sources_with_own
-from mailer.sql import SqlLedger, ledger_engine
 from mailer.unsubscribing import Unsubscribing
 from rules_store.cache import RulesCache
 from rules_store.migrating import check as check_rules
@@ -67,32 +61,24 @@ VERSION = version("push-services")
 #: Seconds without a round of the loop that mean it is stuck: a settling that tries everything (two
 #: transactions' deadlines and a rewind) takes 60 s at most.
 LOOP_LIMIT = 120.0
-#: Seconds a mail in hand may take by the timeouts of SMTP (email.md, section 4), and some more.
-SENDER_LIMIT = 1_800.0
+DELIVER = "-deliver"  #: of group and transactional id, so that both daemons may have one setting
 ASK_AGAIN = 2.0  # seconds between two questions while something is away
-LAST_MAIL = 8.0  # seconds that the mail in hand may still take after a stop request
 NO_WAY_OUT = (
     "external readers get no List-Unsubscribe and no link to end their mails: "
     "set PUSH_UNSUBSCRIBE_URL and PUSH_TOKEN_KEY"
 )
-IDLE = timedelta(seconds=0.5)  # between two looks into a ledger where nothing is due
 
 
 def run(settings: Settings, start: Start | None = None) -> None:
     """Be the worker until a signal comes; `start` is where to go on if a place is lost."""
-    _prepare(settings)
+    prepare(settings)
     watchdog = Watchdog(settings.step_limit.total_seconds())
     body = partial(evaluate, settings, start=start, beat=watchdog.tick)
     run_until_stopped(body, watchdog)
 
 
-def deliver(settings: Settings) -> None:
-    """Be the delivery daemon until a signal comes."""
-    _prepare(settings)
-    run_until_stopped(partial(hand_over, settings))
-
-
-def _prepare(settings: Settings) -> None:
+def prepare(settings: Settings) -> None:
+    """Set up what every daemon has."""
     set_up(settings.log_level, stream=sys.stdout)
     log_crashes()
 
@@ -190,7 +176,8 @@ def breaker(settings: Settings) -> Breaker | None:
     return Breaker(limits)
 
 
-def _publisher(settings: Settings, group_id: str, evaluation_prefix: bytes) -> Publisher:
+def publisher(settings: Settings, group_id: str, evaluation_prefix: bytes) -> Publisher:
+    """Return what turns plans into publications; `group_id` is named in dead letters."""
     return Publisher(
         outgoing_mail=settings.topic_outgoing_mail,
         dead_letter=settings.topic_dead_letter,
@@ -207,7 +194,7 @@ def brokers(settings: Settings) -> Brokers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Life:
+class Life:
     """What a daemon's parts need of each other: when to stop, signs of life, how far behind."""
 
     settings: Settings
@@ -306,15 +293,17 @@ def _topic_of(settings: Settings, name: str) -> str:
     }[name]
 
 
-def _life(
+def life_of(
     settings: Settings, stop: threading.Event, name: str, watched: Callable[[], None]
-) -> _Life:
+) -> Life:
+    """Return a daemon's life; `name` is what its loop is called in the probes."""
     heartbeat = Heartbeat(name, LOOP_LIMIT)
-    return _Life(settings=settings, stop=stop, heartbeat=heartbeat, lag=Lag(), watched=watched)
+    return Life(settings=settings, stop=stop, heartbeat=heartbeat, lag=Lag(), watched=watched)
 
 
 @contextmanager
-def _probes(settings: Settings, probes: Probes) -> Iterator[None]:
+def listening(settings: Settings, probes: Probes) -> Iterator[None]:
+    """Answer probes and scrapes until the block ends, unless the settings say not to."""
     if settings.http_port == 0:
         yield
         return
@@ -339,7 +328,7 @@ def evaluate(
 
     `start` is where to go on if a partition's place is lost; `beat` is called before each step.
     """
-    life = _life(settings, stop, "evaluating", beat)
+    life = life_of(settings, stop, "evaluating", beat)
     url = settings.database_url.get_secret_value()
     schemas = writer_schemas(settings)
     codec, mails = Codec(schemas), renderer(settings, _log_fallback)
@@ -366,12 +355,12 @@ def evaluate(
             rules=partial(_figures, cache),
             lag=life.lag.seconds,
             default_subjects=lambda: mails.counts.default_subjects,
-            window=lambda: repeats.window_seconds(milliseconds(_utc_now())),
+            window=lambda: repeats.window_seconds(milliseconds(utc_now())),
         )
         stream = parts.enter_context(closing(life.stream(*topics, memory=memory)))
         ready = {"rules_loaded": lambda: cache.is_loaded, "group_joined": lambda: stream.assigned}
         status = partial(_worker_status, settings, cache, life.lag)
-        parts.enter_context(_probes(settings, _told(life, ready, status, metrics.exposition)))
+        parts.enter_context(listening(settings, told(life, ready, status, metrics.exposition)))
         life.patiently("database", partial(check_rules, url))
         cache.start(stop)
         life.wait_for_topics(
@@ -395,8 +384,8 @@ def evaluate(
                 first_offset=repeats.first_offset,
             ),
             enter=repeats.enter,
-            publisher=_publisher(settings, settings.group_id, prefixes[EVALUATION]),
-            now=_utc_now,
+            publisher=publisher(settings, settings.group_id, prefixes[EVALUATION]),
+            now=utc_now,
             count=metrics.settled,
             matched=metrics.matched,
             breaker=breaker(settings),
@@ -446,101 +435,6 @@ def _worker_status(settings: Settings, cache: RulesCache, lag: Lag) -> Mapping[s
     }
 
 
-# --- deliver --------------------------------------------------------------------------------------
-
-SUFFIX = "-deliver"  # of group and transactional id, so that both daemons may have one setting
-
-
-def hand_over(settings: Settings, stop: threading.Event) -> None:
-    """Take outgoing mails into the ledger and hand them to the mail server until asked to stop."""
-    life = _life(settings, stop, "intake", unwatched)
-    sending = Heartbeat("sending", SENDER_LIMIT)
-    url = settings.database_url.get_secret_value()
-    codec = Codec(writer_schemas(settings))
-    if settings.smtp_tls == "none":
-        logger.warning("smtp_without_encryption", extra={"host": settings.smtp_host})
-    with ExitStack() as parts:
-        engine = ledger_engine(url)
-        parts.callback(engine.dispose)
-        ledger = SqlLedger(engine)
-        counted = LedgerCount(ledger)
-        metrics = DeliveryMetrics(version=VERSION, waiting=counted.waiting, lag=life.lag.seconds)
-        topic = settings.topic_outgoing_mail
-        stream = parts.enter_context(closing(life.stream(topic, suffix=SUFFIX)))
-        ready = {"ledger_found": counted.is_known, "group_joined": lambda: stream.assigned}
-        status = partial(_delivery_status, settings, counted, life.lag)
-        told = _told(life, ready, status, metrics.exposition, sending)
-        parts.enter_context(_probes(settings, told))
-        life.patiently("database", partial(check_ledger, url))
-        life.wait_for_topics(topic, settings.topic_dead_letter)
-        if stop.is_set():
-            return
-        intake = Intake(
-            read_mail=codec.decode_mail,
-            ledger=ledger,
-            publisher=_publisher(settings, settings.group_id + SUFFIX, b""),
-            now=_utc_now,
-            count=metrics.taken_in,
-        )
-        relay = _relay(settings)
-        sender = Sender(
-            delivery=Delivery(
-                ledger=ledger,
-                relay=relay,
-                owner=settings.transactional_id + SUFFIX,
-                read_mail=codec.decode_mail,
-            ),
-            counted=metrics.delivered,
-            seconds=monotonic,
-        )
-        logger.info("running", extra={"version": VERSION})
-        together(
-            stop,
-            life.loop(stream, intake, metrics.postponed).run,
-            partial(_send, sender, relay, stop, sending.tick),
-            partial(counted.keep_counting, stop),
-        )
-    logger.info("stopped")
-
-
-def _send(
-    sender: Sender, relay: SmtpRelay, stop: threading.Event, beat: Callable[[], None]
-) -> None:
-    """Send until stopped; a mail in hand that takes too long then is broken off, in doubt."""
-    finished = threading.Event()
-
-    def break_off_late() -> None:
-        stop.wait()
-        if not finished.wait(LAST_MAIL):
-            relay.break_off()
-
-    threading.Thread(target=break_off_late, name="break-off", daemon=True).start()
-    try:
-        sender.run(stop, idle=IDLE, beat=beat)
-    finally:
-        finished.set()
-
-
-def _relay(settings: Settings) -> SmtpRelay:
-    server = MailServer(
-        host=settings.smtp_host or "",
-        port=settings.smtp_port,
-        tls=Tls(settings.smtp_tls),
-        username=revealed(settings.smtp_username),
-        password=revealed(settings.smtp_password),
-    )
-    return SmtpRelay(server=server, seconds=monotonic)
-
-
-def _delivery_status(settings: Settings, counted: LedgerCount, lag: Lag) -> Mapping[str, object]:
-    return {
-        "version": VERSION,
-        "group": settings.group_id + SUFFIX,
-        "waiting": counted.waiting(),
-        "seconds_behind": {f"{p.topic}/{p.partition}": s for p, s in lag.seconds().items()},
-    }
-
-
 # --- dead-letters ---------------------------------------------------------------------------------
 
 
@@ -549,14 +443,14 @@ def letters(settings: Settings) -> tuple[Redriving, Peeking]:
     servers = settings.kafka_bootstrap_servers or ""
     inputs = event_types(settings)
     peeking = Peeking(Codec(writer_schemas(settings)), inputs)
-    delivery = (settings.group_id + SUFFIX, settings.topic_outgoing_mail)
+    delivery = (settings.group_id + DELIVER, settings.topic_outgoing_mail)
     redriving = Redriving(
         topic=KafkaDeadLetters(servers, settings.kafka, settings.topic_dead_letter),
         redriver=KafkaRedriver(servers, settings.kafka, f"{settings.group_id}-redrive"),
         group_id=settings.group_id,
         home=frozenset({*((settings.group_id, topic) for topic in inputs), delivery}),
         tenant_of=peeking.tenant,
-        now=_utc_now,
+        now=utc_now,
     )
     return redriving, peeking
 
@@ -564,17 +458,19 @@ def letters(settings: Settings) -> tuple[Redriving, Peeking]:
 # --- small parts ----------------------------------------------------------------------------------
 
 
-def _told(
-    life: _Life,
+def told(
+    life: Life,
     ready: Mapping[str, Callable[[], bool]],
     status: Callable[[], Mapping[str, object]],
     exposition: Callable[[], bytes],
     *heartbeats: Heartbeat,
 ) -> Probes:
+    """Return what a daemon's probes and scrapes are answered from."""
     return Probes(
         heartbeats=(life.heartbeat, *heartbeats), ready=ready, status=status, exposition=exposition
     )
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Return the present time."""
     return datetime.now(UTC)

@@ -1,52 +1,51 @@
-"""A ledger and a relay in memory, for tests and trying out: the same promises, kept in a dict."""
+"""A ledger in memory, for tests and trying out: the same promises, kept in a dict."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from mailer.ports import LEASE, Arrival, Claim, Standing
-from mailer.replies import Phase, Reply
-from mailer.results import Fate, Result, State
-from schemas.addresses import EmailAddress
-from schemas.vocabulary import MailId, TenantId
+from mailer.ports import TERMS, Arrival, Claim, MailKey, Standing, Start, Terms, Written
+from mailer.results import Fate, InDoubt, Result, State
+from mailer.suppressing import Reason, Suppression
+from schemas.vocabulary import MailId, RuleId, TenantId
 
-_Key = tuple[TenantId, MailId]
+_NOT_OURS = timedelta(minutes=2)
+_SuppressionKey = tuple[TenantId, str, RuleId | None]
 
 
 @dataclass(slots=True)
 class MemoryLedger:
-    """A `Ledger` that lasts as long as its process. `now` gives aware UTC."""
+    """`Ledger`, `Upkeep`, `Reports` and `Suppressions` that last as long as their process.
+
+    `now` gives aware UTC.
+    """
 
     now: Callable[[], datetime]
-    lease: timedelta = LEASE
-    _standings: dict[_Key, Standing] = field(default_factory=dict, init=False)
-    _values: dict[_Key, bytes] = field(default_factory=dict, init=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    terms: Terms = TERMS
+    _standings: dict[MailKey, Standing] = field(default_factory=dict, init=False)
+    _values: dict[MailKey, bytes] = field(default_factory=dict, init=False, repr=False)
+    _list: dict[_SuppressionKey, Suppression] = field(default_factory=dict, init=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
     def take_in(self, arrivals: Sequence[Arrival]) -> int:
         """Add the mails that are not there yet."""
         with self._lock:
             now, known = self.now(), len(self._standings)
             for arrival in arrivals:
-                key = (arrival.tenant_id, arrival.mail_id)
-                if key not in self._standings:
-                    self._standings[key] = _fresh(arrival, now)
-                    self._values[key] = arrival.value
+                if arrival.key not in self._standings:
+                    self._standings[arrival.key] = _fresh(arrival, now)
+                    self._values[arrival.key] = arrival.value
             return len(self._standings) - known
 
-    def claim(self, owner: str) -> Claim | None:
-        """Claim the mail that has been due longest."""
+    def claim(self, owner: str, most: int) -> Sequence[Claim]:
+        """Claim the mails that have been due longest."""
         with self._lock:
             now = self.now()
             self._fall_back(now, lambda mail: mail.lease_until is None or mail.lease_until <= now)
             due = [m for m in self._in(State.WAITING) if m.next_attempt_at <= now]
-            if not due:
-                return None
-            first = min(due, key=lambda mail: (mail.next_attempt_at, mail.offset))
-            return self._claimed(first, owner, now)
+            due.sort(key=lambda mail: (mail.next_attempt_at, mail.offset))
+            return [self._claimed(mail, owner, now) for mail in due[:most]]
 
     def _claimed(self, mail: Standing, owner: str, now: datetime) -> Claim:
         number = mail.claim_number + 1
@@ -56,7 +55,7 @@ class MemoryLedger:
                 state=State.CLAIMED,
                 owner=owner,
                 claim_number=number,
-                lease_until=now + self.lease,
+                lease_until=now + self.terms.lease,
             )
         )
         return Claim(
@@ -68,47 +67,83 @@ class MemoryLedger:
             number=number,
             attempts=mail.attempts,
             in_doubt_count=mail.in_doubt_count,
-            value=self._values[mail.tenant_id, mail.mail_id],
+            was_answered=mail.was_answered,
+            is_suppressed=self._is_suppressed(mail, now),
+            claimed_at=now,
+            taken_in_at=mail.taken_in_at,
+            expires_at=mail.expires_at,
+            value=self._values[mail.key],
         )
 
-    def note_start(self, claim: Claim) -> bool:
-        """Note that the content goes out, and renew the lease."""
-        with self._ours(claim) as mail:
-            if mail is None or mail.state is not State.CLAIMED:
-                return False
-            now = self.now()
-            self._keep(replace(mail, data_started_at=now, lease_until=now + self.lease))
-            return True
+    def write(
+        self, results: Sequence[tuple[Claim, Result]], starts: Sequence[Claim] = ()
+    ) -> Written:
+        """Note results, then starts."""
+        with self._lock:
+            noted = [self._note(claim, result) for claim, result in results]
+            return Written(noted, [self._start(claim) for claim in starts])
 
-    def note(self, claim: Claim, result: Result) -> bool:
-        """Note what came of a claim."""
-        with self._ours(claim) as mail:
-            if mail is not None and mail.state is State.CLAIMED:
-                self._keep(self._noted(mail, result))
-            return mail is not None
+    def _start(self, claim: Claim) -> Start:
+        mail = self._ours(claim)
+        if mail is None or mail.state is not State.CLAIMED:
+            return Start.LOST
+        now = self.now()
+        suppressed = self._is_suppressed(mail, now)
+        started_at = None if suppressed else now
+        self._keep(replace(mail, data_started_at=started_at, lease_until=now + self.terms.lease))
+        return Start.SUPPRESSED if suppressed else Start.GO
+
+    def _note(self, claim: Claim, result: Result) -> bool:
+        mail = self._ours(claim)
+        if mail is not None and mail.state is State.CLAIMED:
+            self._keep(self._noted(mail, result))
+        return mail is not None
 
     def _noted(self, mail: Standing, result: Result) -> Standing:
         fate, now = result.fate, self.now()
         noted = replace(
             mail,
-            state=fate.state,
+            state=self._state_after(fate),
             lease_until=None,
             attempts=mail.attempts + fate.is_attempt,
             in_doubt_count=mail.in_doubt_count + result.adds_doubt,
+            was_answered=mail.was_answered or result.was_answered,
             fate=fate,
-            reply_code=result.code,
-            reply_text=result.text,
+            owes_report=fate.owes_report,
+            data_started_at=mail.data_started_at if fate.state.is_final else None,
         )
+        if result.reply is not None or result.why:
+            noted = replace(
+                noted,
+                reply_code=result.code,
+                reply_detail=result.detail,
+                reply_text=result.text,
+            )
+        if fate.is_refusal:
+            return replace(noted, finished_at=now, trial_until=now + self.terms.trial)
         if fate.state.is_final:
-            del self._values[mail.tenant_id, mail.mail_id]
-            return replace(noted, finished_at=now, has_value=False)
-        due_at = now + result.pause if fate.is_attempt else mail.next_attempt_at
-        return replace(noted, next_attempt_at=due_at, data_started_at=None)
+            return self._without_value(replace(noted, finished_at=now))
+        if result.pause is not None:
+            return replace(noted, next_attempt_at=now + result.pause)
+        return noted
 
-    def take_over(self, owner: str) -> int:
-        """End every claim of a dead owner."""
+    def _without_value(self, mail: Standing) -> Standing:
+        self._values.pop(mail.key, None)
+        return replace(mail, has_value=False, trial_until=None)
+
+    def _state_after(self, fate: Fate) -> State:
+        if fate is Fate.IN_DOUBT and self.terms.in_doubt is InDoubt.HOLD:
+            return State.HELD
+        return fate.state
+
+    def take_over(self, owner: str, known: Collection[Claim] = ()) -> int:
+        """End every claim of an owner but the known ones."""
+        numbers = {claim.key: claim.number for claim in known if claim.owner == owner}
         with self._lock:
-            return self._fall_back(self.now(), lambda mail: mail.owner == owner)
+            return self._fall_back(
+                self.now(),
+                lambda mail: mail.owner == owner and numbers.get(mail.key) != mail.claim_number,
+            )
 
     def _fall_back(self, now: datetime, which: Callable[[Standing], bool]) -> int:
         """Make claims wait again; without an owner nobody notes them."""
@@ -118,17 +153,52 @@ class MemoryLedger:
             self._keep(
                 replace(
                     mail,
-                    state=State.WAITING,
+                    state=self._state_after(Fate.IN_DOUBT) if started else State.WAITING,
                     owner=None,
                     lease_until=None,
                     next_attempt_at=now,
                     attempts=mail.attempts + started,
                     in_doubt_count=mail.in_doubt_count + started,
+                    was_answered=mail.was_answered or started,
                     fate=Fate.IN_DOUBT if started else mail.fate,
                     data_started_at=None,
                 )
             )
         return len(fallen)
+
+    def end_trials(self, owner: str | None, but: Collection[Claim] = ()) -> int:
+        """End trials, and suppress the addresses that are dead."""
+        kept = {claim.key: claim.number for claim in but}
+        with self._lock:
+            now = self.now()
+            ended = [
+                mail
+                for mail in self._on_trial()
+                if (mail.owner == owner if owner else (mail.trial_until or now) <= now)
+                and kept.get(mail.key) != mail.claim_number
+            ]
+            for mail in ended:
+                self._keep(self._without_value(mail))
+                if mail.fate is Fate.DEAD_ADDRESS and mail.address_hash:
+                    self.add([_dead(mail, now + self.terms.dead_address)])
+            return len(ended)
+
+    def hold_trials(self, owner: str) -> int:
+        """Hold the mails whose refusals are on trial."""
+        with self._lock:
+            held = [mail for mail in self._on_trial() if mail.owner == owner]
+            for mail in held:
+                self._keep(
+                    replace(
+                        mail,
+                        state=State.HELD,
+                        trial_until=None,
+                        finished_at=None,
+                        data_started_at=None,
+                        owes_report=False,
+                    )
+                )
+            return len(held)
 
     def counts(self) -> Mapping[State, int]:
         """Return how many mails stand in each state that is not final."""
@@ -138,20 +208,125 @@ class MemoryLedger:
     def standing(self, tenant_id: TenantId, mail_id: MailId) -> Standing | None:
         """Return where a mail stands."""
         with self._lock:
-            return self._standings.get((tenant_id, mail_id))
+            return self._standings.get(MailKey(tenant_id, mail_id))
+
+    # Reports
+
+    def owed_reports(self, owner: str, most: int) -> Sequence[Standing]:
+        """Return mails whose reports are due, the oldest first."""
+        with self._lock:
+            old = self.now() - _NOT_OURS
+            due = [
+                (mail.finished_at, mail)
+                for mail in self._standings.values()
+                if mail.owes_report and mail.trial_until is None and mail.finished_at is not None
+            ]
+            mine = [(at, mail) for at, mail in due if mail.owner == owner or at <= old]
+            return [mail for _, mail in sorted(mine, key=lambda one: one[0])[:most]]
+
+    def reported(self, keys: Sequence[MailKey]) -> None:
+        """Note that reports were given."""
+        with self._lock:
+            for key in set(keys) & set(self._standings):
+                self._keep(replace(self._standings[key], owes_report=False))
+
+    # Upkeep
+
+    def forget_addresses(self, after: timedelta, most: int) -> int:
+        """Delete the addresses of mails that ended so long ago."""
+        with self._lock:
+            old = [mail for mail in self._ended(after) if mail.recipient is not None][:most]
+            for mail in old:
+                self._keep(replace(mail, recipient=None))
+            return len(old)
+
+    def forget_mails(self, after: timedelta, most: int) -> int:
+        """Delete the mails that ended so long ago and owe no report."""
+        with self._lock:
+            old = [mail for mail in self._ended(after) if not mail.owes_report][:most]
+            for mail in old:
+                del self._standings[mail.key]
+            return len(old)
+
+    def forget_suppressions(self, most: int) -> int:
+        """Delete suppressions that are over."""
+        with self._lock:
+            now = self.now()
+            over = [key for key, one in self._list.items() if not _holds(one, now)][:most]
+            for key in over:
+                del self._list[key]
+            return len(over)
+
+    # Suppressions
+
+    def add(self, suppressions: Sequence[Suppression]) -> int:
+        """Put them on the list."""
+        with self._lock:
+            now = self.now()
+            return sum(self._add(replace(one, since=now), now) for one in suppressions)
+
+    def _add(self, one: Suppression, now: datetime) -> bool:
+        key = (one.tenant_id, one.address_hash, one.rule_id)
+        known = self._list.get(key)
+        if known is None:
+            self._list[key] = one
+            return True
+        longer = (
+            None if None in (known.until, one.until) else max(known.until or now, one.until or now)
+        )
+        self._list[key] = replace(known, until=longer)
+        return not _holds(known, now)
+
+    def remove(self, tenant_id: TenantId, address_hash: str, rule_id: RuleId | None) -> bool:
+        """Take one off the list."""
+        with self._lock:
+            return self._list.pop((tenant_id, address_hash, rule_id), None) is not None
+
+    def of_tenant(self, tenant_id: TenantId) -> Sequence[Suppression]:
+        """Return a tenant's suppressions that hold, the newest first."""
+        with self._lock:
+            now = self.now()
+            theirs = [s for s in self._list.values() if s.tenant_id == tenant_id and _holds(s, now)]
+            return sorted(theirs, key=lambda one: one.since or now, reverse=True)
+
+    def _is_suppressed(self, mail: Standing, now: datetime) -> bool:
+        name = mail.address_hash or ""
+        found = (self._list.get((mail.tenant_id, name, rule)) for rule in (None, mail.rule_id))
+        return any(one is not None and _holds(one, now) for one in found)
+
+    def _ended(self, after: timedelta) -> Iterator[Standing]:
+        before = self.now() - after
+        for mail in list(self._standings.values()):
+            if mail.state.is_final and mail.finished_at is not None and mail.finished_at <= before:
+                yield mail
+
+    def _on_trial(self) -> list[Standing]:
+        return [mail for mail in self._in(State.FAILED) if mail.trial_until is not None]
 
     def _in(self, state: State) -> list[Standing]:
         return [mail for mail in self._standings.values() if mail.state is state]
 
     def _keep(self, mail: Standing) -> None:
-        self._standings[mail.tenant_id, mail.mail_id] = mail
+        self._standings[mail.key] = mail
 
-    @contextmanager
-    def _ours(self, claim: Claim) -> Iterator[Standing | None]:
-        with self._lock:
-            mail = self._standings.get((claim.tenant_id, claim.mail_id))
-            ours = mail and (mail.owner, mail.claim_number) == (claim.owner, claim.number)
-            yield mail if ours else None
+    def _ours(self, claim: Claim) -> Standing | None:
+        mail = self._standings.get(claim.key)
+        ours = mail and (mail.owner, mail.claim_number) == (claim.owner, claim.number)
+        return mail if ours else None
+
+
+def _holds(one: Suppression, now: datetime) -> bool:
+    return one.until is None or one.until > now
+
+
+def _dead(mail: Standing, until: datetime) -> Suppression:
+    return Suppression(
+        tenant_id=mail.tenant_id,
+        address_hash=mail.address_hash or "",
+        reason=Reason.DEAD_ADDRESS,
+        until=until,
+        mail_id=mail.mail_id,
+    )
 
 
 def _fresh(arrival: Arrival, now: datetime) -> Standing:
@@ -162,7 +337,7 @@ def _fresh(arrival: Arrival, now: datetime) -> Standing:
         rule_id=arrival.rule_id,
         state=State.WAITING,
         attempts=0,
-        in_doubt_count=0,
+        in_doubt_count=arrival.in_doubt_count,
         owner=None,
         claim_number=0,
         lease_until=None,
@@ -173,56 +348,15 @@ def _fresh(arrival: Arrival, now: datetime) -> Standing:
         finished_at=None,
         fate=None,
         reply_code=None,
+        reply_detail=None,
         reply_text=None,
+        was_answered=False,
+        trial_until=None,
+        owes_report=False,
+        recipient=arrival.recipient,
+        address_hash=arrival.names.address_hash,
         topic=arrival.topic,
         partition=arrival.partition,
         offset=arrival.offset,
         has_value=True,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A mail that arrived."""
-
-    sender: EmailAddress
-    recipient: EmailAddress
-    content: bytes = field(repr=False)
-
-
-ACCEPTED = Reply(250, "2.0.0", "2.0.0 kept in memory", Phase.CONTENT)
-
-
-@dataclass(slots=True)
-class MemoryRelay:
-    """A `Relay` that gives the answers it was told to, one per mail, and then accepts all."""
-
-    answers: deque[Reply] = field(default_factory=deque)
-    arrived: list[Taken] = field(default_factory=list)
-    connections: int = 0
-    _connected: bool = False
-
-    def hand_over(
-        self,
-        sender: EmailAddress,
-        recipient: EmailAddress,
-        content: bytes,
-        starting: Callable[[], bool],
-    ) -> Reply | None:
-        """Give the next answer; a mail whose answer gets lost in phase CONTENT has arrived."""
-        reply = self.answers.popleft() if self.answers else ACCEPTED
-        if not reply.phase.within_transaction:
-            return reply
-        self.connections += not self._connected
-        self._connected = False
-        if reply.phase is Phase.CONTENT:
-            if not starting():
-                return None
-            if reply.code is None or reply.code < 300:
-                self.arrived.append(Taken(sender, recipient, content))
-            self._connected = reply.code is not None and reply.code < 300
-        return reply
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._connected = False

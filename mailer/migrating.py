@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from mailer.sql import ledger_engine, ledger_errors
+from mailer.tables import ledger_engine, ledger_errors
 from schemas.errors import SchemaOutdated
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ VERSION_TABLE = "push_ledger_alembic_version"
 _LOCK = 0x70757368_6C6564  # "pushled": two processes never migrate at the same time
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, revision: str = "head") -> None:
     """Bring the ledger's tables to this version; nothing happens where they are, or are newer.
 
     All in one transaction. Raise `LedgerUnavailable` if the database gave no answer and
@@ -36,7 +36,18 @@ def upgrade(url: str) -> None:
         if not _is_current(connection):
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the ledger's tables back to an older step. Stop every `deliver` first.
+
+    All in one transaction; raises as `upgrade` does.
+    """
+    with _connected(url) as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
 
 
 def check(url: str) -> None:

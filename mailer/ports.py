@@ -1,22 +1,55 @@
 """What delivery relies on: the ledger, which remembers, and the relay, which takes mails away."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol, Self
+from enum import Enum, auto
+from typing import NamedTuple, Protocol, Self
 
 from mailer.replies import Reply
-from mailer.results import Fate, Result, State
+from mailer.results import Fate, InDoubt, Result, State
 from schemas.addresses import EmailAddress
 from schemas.errors import InvalidValue
 from schemas.mails import OutgoingMail
 from schemas.records import Record
 from schemas.vocabulary import EventId, MailId, RuleId, TenantId
 
-#: How long a claim holds; longer than all that may follow its start (email.md, section 6).
-LEASE = timedelta(minutes=20)
-
 _LONGEST_ID = 1000  # bytes; a key of PostgreSQL's index may have 2,704
+
+
+class MailKey(NamedTuple):
+    """What a mail is known by in the ledger."""
+
+    tenant_id: TenantId
+    mail_id: MailId
+
+
+class AddressNames(NamedTuple):
+    """What stands for a recipient's address where the address itself may not be kept.
+
+    Without a key there are no such names, and nobody can be suppressed.
+    """
+
+    address_hash: str | None
+    envelope_token: str | None  #: of this one mail, in its envelope sender
+
+
+NamesOf = Callable[[OutgoingMail], AddressNames]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a ledger grants, by its own clock."""
+
+    #: How long a claim holds; longer than all that may follow its start (email.md, section 6).
+    lease: timedelta = timedelta(minutes=20)
+    in_doubt: InDoubt = InDoubt.RESEND
+    #: How long a refusal for good is on trial without a success: the relay may be at fault.
+    trial: timedelta = timedelta(hours=1)
+    dead_address: timedelta = timedelta(days=90)  #: how long an address counts as dead
+
+
+TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +60,19 @@ class Arrival:
     mail_id: MailId
     event_id: EventId
     rule_id: RuleId
+    recipient: EmailAddress
+    names: AddressNames
     expires_at: datetime
     topic: str
     partition: int
     offset: int
     value: bytes = field(repr=False)
+    in_doubt_count: int = 0  #: 1 where a ledger that was lost may have sent it
+
+    @property
+    def key(self) -> MailKey:
+        """Return what the mail is known by."""
+        return MailKey(self.tenant_id, self.mail_id)
 
     def __post_init__(self) -> None:
         for name in ("tenant_id", "mail_id", "event_id", "rule_id"):
@@ -40,7 +81,7 @@ class Arrival:
                 raise InvalidValue(f"{name}: empty, too long, or with a NUL")
 
     @classmethod
-    def of(cls, mail: OutgoingMail, record: Record) -> Self:
+    def of(cls, mail: OutgoingMail, record: Record, names: AddressNames) -> Self:
         """Return the arrival of a record that holds the mail, or raise `InvalidValue`."""
         if record.value is None:
             raise InvalidValue("an outgoing mail has a value")
@@ -49,6 +90,8 @@ class Arrival:
             mail_id=mail.mail_id,
             event_id=mail.event_id,
             rule_id=mail.rule_id,
+            recipient=mail.recipient,
+            names=names,
             expires_at=mail.expires_at,
             topic=record.topic,
             partition=record.partition,
@@ -59,7 +102,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The noted right to try a mail. `number` grows with each claim of the mail."""
+    """The noted right to try a mail. `number` grows with each claim of the mail.
+
+    Instants are the ledger's: `claimed_at` is its present time.
+    """
 
     tenant_id: TenantId
     mail_id: MailId
@@ -69,7 +115,32 @@ class Claim:
     number: int
     attempts: int  #: how often it was tried before
     in_doubt_count: int  #: how often it may have arrived before
+    was_answered: bool  #: whether an attempt brought a reply to this mail
+    is_suppressed: bool  #: whether its recipient is on the suppression list
+    claimed_at: datetime
+    taken_in_at: datetime
+    expires_at: datetime
     value: bytes = field(repr=False)
+
+    @property
+    def key(self) -> MailKey:
+        """Return what the mail is known by."""
+        return MailKey(self.tenant_id, self.mail_id)
+
+
+class Start(Enum):
+    """What the ledger says when the content of a mail is about to go out."""
+
+    GO = auto()  #: noted; the content may go out
+    SUPPRESSED = auto()  #: the recipient has been put on the suppression list meanwhile
+    LOST = auto()  #: the claim is no longer ours
+
+
+class Written(NamedTuple):
+    """What a write changed, in the order asked for."""
+
+    noted: Sequence[bool]
+    started: Sequence[Start]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +164,22 @@ class Standing:
     finished_at: datetime | None
     fate: Fate | None  #: of the last attempt
     reply_code: int | None
+    reply_detail: str | None
     reply_text: str | None
+    was_answered: bool
+    trial_until: datetime | None  #: until when a refusal may turn out to be the relay's fault
+    owes_report: bool
+    recipient: EmailAddress | None  #: None once it was forgotten
+    address_hash: str | None  #: None where there was no key
     topic: str
     partition: int
     offset: int
     has_value: bool  #: whether the record's bytes are still kept
+
+    @property
+    def key(self) -> MailKey:
+        """Return what the mail is known by."""
+        return MailKey(self.tenant_id, self.mail_id)
 
 
 class Ledger(Protocol):
@@ -115,33 +197,46 @@ class Ledger(Protocol):
         records with one key the first one's bytes stay, also within one call.
         """
 
-    def claim(self, owner: str) -> Claim | None:
-        """Claim the mail that has been due longest, or return None when none is due.
+    def claim(self, owner: str, most: int) -> Sequence[Claim]:
+        """Claim the mails that have been due longest, up to `most`; none when nothing is due.
 
         No two claims of a mail have the same number, and a mail that is claimed is not claimed
         again until its claim is noted, taken over or older than its lease. A claim whose lease
-        ended falls back to waiting, in doubt if its content had started.
+        ended falls back to waiting; if its content had started it is in doubt, and held where the
+        ledger's terms say so.
         """
 
-    def note_start(self, claim: Claim) -> bool:
-        """Note that the content goes out from now on, and renew the lease; durable on return.
+    def write(
+        self, results: Sequence[tuple[Claim, Result]], starts: Sequence[Claim] = ()
+    ) -> Written:
+        """Note what came of claims and whose content goes out from now on, all or nothing.
 
-        False: the claim is no longer ours, and nothing may be sent.
+        Durable on return. A claim with a result is over; False: it was no longer ours, and nothing
+        changed for it. Noting the same twice is noting it once. A mail that waits is due after the
+        result's pause, or has its place in the order as it was. In doubt is counted. An end deletes
+        the bytes, and a report is owed where the mail will not come; but a refusal for good is on
+        trial first: its bytes stay, its report is not due, and nobody is suppressed by it.
+
+        A start renews the lease; nothing may be sent on any other answer than GO.
         """
 
-    def note(self, claim: Claim, result: Result) -> bool:
-        """Note what came of a claim; the claim is then over.
+    def take_over(self, owner: str, known: Collection[Claim] = ()) -> int:
+        """End every claim of an owner but the known ones at once and return how many those were.
 
-        A final state deletes the bytes. A mail that waits is due after the result's pause; in
-        doubt is counted, also where the mail is then given up. An attempt that was none leaves
-        the mail's place in the order as it was. False: the claim was no longer ours, and nothing
-        changed. Noting the same twice is noting it once.
+        Each waits again and is due at once; if its content had started it is in doubt.
         """
 
-    def take_over(self, owner: str) -> int:
-        """End every claim of a dead owner at once and return how many those were.
+    def end_trials(self, owner: str | None, but: Collection[Claim] = ()) -> int:
+        """End the trials of an owner's refusals but some, or (None) those that are over.
 
-        Each waits again and is due at once, in doubt if its content had started.
+        They were right: their bytes are deleted and their reports due. A dead address is suppressed
+        for its tenant. Return how many those were.
+        """
+
+    def hold_trials(self, owner: str) -> int:
+        """Hold the mails of an owner whose refusals are on trial and return how many those were.
+
+        Nobody is suppressed and no report is owed.
         """
 
     def counts(self) -> Mapping[State, int]:
@@ -154,15 +249,49 @@ class Ledger(Protocol):
         """Return where a mail stands, or None if the ledger does not know it."""
 
 
+class Upkeep(Protocol):
+    """What a ledger needs now and then, in slices: each call changes up to `most` rows.
+
+    Each returns how many it changed; fewer than `most`: there are no more. Raise
+    `LedgerUnavailable` as `Ledger` does.
+    """
+
+    def forget_addresses(self, after: timedelta, most: int) -> int:
+        """Delete the addresses of mails that ended so long ago; their keyed hash stays."""
+
+    def forget_mails(self, after: timedelta, most: int) -> int:
+        """Delete the rows of mails that ended so long ago and owe no report."""
+
+    def forget_suppressions(self, most: int) -> int:
+        """Delete suppressions that are over."""
+
+
+class Reports(Protocol):
+    """The reports that the ledger owes about mails that will not come."""
+
+    def owed_reports(self, owner: str, most: int) -> Sequence[Standing]:
+        """Return mails whose reports are due, the oldest first: those of the owner's own claims,
+        and those of others that have been owed for so long that nobody else seems to care.
+        """
+
+    def reported(self, keys: Sequence[MailKey]) -> None:
+        """Note that these reports were given; the same twice is once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Who hands a mail to whom, and what the server may call it in its reports (RFC 3461)."""
+
+    sender: EmailAddress
+    recipient: EmailAddress
+    mail_id: MailId
+
+
 class Relay(Protocol):
     """The mail server, as one connection that is kept. Used by one thread at a time."""
 
     def hand_over(
-        self,
-        sender: EmailAddress,
-        recipient: EmailAddress,
-        content: bytes,
-        starting: Callable[[], bool],
+        self, envelope: Envelope, content: bytes, starting: Callable[[], bool]
     ) -> Reply | None:
         """Hand one mail over for one recipient and return the reply that decided.
 
@@ -177,3 +306,6 @@ class Relay(Protocol):
 
     def close(self) -> None:
         """Give the connection back. The next mail opens another."""
+
+    def close_if_idle(self) -> None:
+        """Give the connection back if nobody has used it for long."""

@@ -1,6 +1,6 @@
 """Where a mail stands, what came of an attempt, and `after`: what a reply means for the mail.
 
-The table is that of email.md, section 4. How often to try is data: `PAUSES`.
+Each reply of RFC 5321 has one row in a table, and how often to try is data: `PAUSES`.
 """
 
 import re
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from mailer.replies import Phase, Reply
 
-#: The waits before the second and each later attempt: about a day in all, as a mail is then stale.
+#: The waits before the second and each later attempt; the last one repeats until the mail expires.
 PAUSES = (
     timedelta(seconds=10),
     timedelta(minutes=1),
@@ -20,8 +20,9 @@ PAUSES = (
     timedelta(minutes=30),
     timedelta(hours=1),
     timedelta(hours=2),
-    *(timedelta(hours=4),) * 5,
+    timedelta(hours=4),
 )
+JITTER = 0.2  #: the share by which a wait is shorter or longer, so that mails do not come in waves
 
 
 class State(StrEnum):
@@ -30,12 +31,21 @@ class State(StrEnum):
     WAITING = "waiting"  #: durable, due at `next_attempt_at`
     CLAIMED = "claimed"  #: one sender owns it until its lease ends
     SENT = "sent"  #: the mail server took it
-    FAILED = "failed"  #: refused for good, given up, or unreadable
+    FAILED = "failed"  #: refused for good, expired, or unreadable
+    SUPPRESSED = "suppressed"  #: its recipient is on the suppression list; nothing was sent
+    HELD = "held"  #: an operator must look: `push-services deliveries retry`
 
     @property
     def is_final(self) -> bool:
-        """Say whether nothing more happens to the mail by itself."""
-        return self in (State.SENT, State.FAILED)
+        """Say whether nothing more happens to the mail."""
+        return self in (State.SENT, State.FAILED, State.SUPPRESSED)
+
+
+class InDoubt(StrEnum):
+    """What becomes of a mail whose content went out and was not answered."""
+
+    RESEND = "resend"  #: the same bytes again: at least once
+    HOLD = "hold"  #: an operator decides: at most once without them
 
 
 class Fate(StrEnum):
@@ -49,43 +59,97 @@ class Fate(StrEnum):
     CONTENT_REFUSED = "content_refused"  #: what we wrote: our own fault
     TOO_LARGE = "too_large"  #: more bytes than the mail server takes
     REFUSED = "refused"  #: for good, for another reason
-    GIVEN_UP = "given_up"  #: deferred once more than the schedule allows
+    EXPIRED = "expired"  #: nobody took it while it was worth reading
+    SUPPRESSED = "suppressed"  #: the recipient is on the suppression list
     UNREADABLE = "unreadable"  #: no mail can be made of the record's bytes
     RELAY_TROUBLE = "relay_trouble"  #: the connection or our set-up; says nothing about this mail
-    POSTPONED = "postponed"  #: an answer of our own side is missing; nothing was sent
+    POSTPONED = "postponed"  #: an answer of our own side is missing, or we stop; nothing was sent
+    RATE_LIMITED = "rate_limited"  #: its recipient's domain gets no more for now; nothing was sent
     CLAIM_LOST = "claim_lost"  #: somebody else has taken the mail over; what they note counts
 
     @property
     def state(self) -> State:
         """Return where the mail stands afterwards."""
-        if self is Fate.SENT:
-            return State.SENT
-        if self is Fate.CLAIM_LOST:
-            return State.CLAIMED
+        match self:
+            case Fate.SENT:
+                return State.SENT
+            case Fate.SUPPRESSED:
+                return State.SUPPRESSED
+            case Fate.CLAIM_LOST:
+                return State.CLAIMED
         return State.WAITING if self in _AGAIN else State.FAILED
 
     @property
     def is_attempt(self) -> bool:
         """Say whether the mail itself was tried; otherwise the schedule does not move on."""
-        return self not in (Fate.RELAY_TROUBLE, Fate.POSTPONED, Fate.CLAIM_LOST)
+        return self not in _NOT_TRIED
+
+    @property
+    def is_refusal(self) -> bool:
+        """Say whether the mail server refused the mail for good."""
+        return self in _REFUSALS
+
+    @property
+    def owes_report(self) -> bool:
+        """Say whether somebody has to be told that the mail will not come."""
+        return self.state in (State.FAILED, State.SUPPRESSED)
 
 
-_AGAIN = frozenset({Fate.DEFERRED, Fate.IN_DOUBT, Fate.RELAY_TROUBLE, Fate.POSTPONED})
+_AGAIN = frozenset(
+    {Fate.DEFERRED, Fate.IN_DOUBT, Fate.RELAY_TROUBLE, Fate.POSTPONED, Fate.RATE_LIMITED}
+)
+_NOT_TRIED = frozenset(
+    {
+        Fate.RELAY_TROUBLE,
+        Fate.POSTPONED,
+        Fate.RATE_LIMITED,
+        Fate.CLAIM_LOST,
+        Fate.SUPPRESSED,
+        Fate.EXPIRED,
+    }
+)
+_REFUSALS = frozenset(
+    {
+        Fate.DEAD_ADDRESS,
+        Fate.POLICY_REFUSED,
+        Fate.CONTENT_REFUSED,
+        Fate.TOO_LARGE,
+        Fate.REFUSED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an attempt. `pause` is the wait before the next one, where there is one."""
+    """What came of an attempt.
+
+    `pause` is the wait before the next one; where there is none, the mail keeps its place.
+    """
 
     fate: Fate
     reply: Reply | None = None
-    pause: timedelta = timedelta(0)
+    pause: timedelta | None = None
     why: str = ""  #: where there was no reply
 
     @property
     def adds_doubt(self) -> bool:
-        """Say whether this attempt may have been one more copy, also where it was the last."""
-        return self.reply is not None and meaning(self.reply) is Fate.IN_DOUBT
+        """Say whether this attempt may have been one more copy."""
+        return self.fate is Fate.IN_DOUBT
+
+    @property
+    def was_answered(self) -> bool:
+        """Say whether the mail server had something to say about this mail, and not about itself.
+
+        Only then may a mail expire: over a weekend without a relay none is thrown away.
+        """
+        if self.reply is None or not self.fate.is_attempt:
+            return False
+        return self.fate is Fate.IN_DOUBT or not is_of_the_server(self.reply)
+
+    @property
+    def detail(self) -> str | None:
+        """Return the reply's enhanced code, if it has one."""
+        return self.reply.detail if self.reply else None
 
     @property
     def code(self) -> int | None:
@@ -98,21 +162,19 @@ class Result:
         return self.reply.text if self.reply else self.why
 
 
-def after(reply: Reply, attempt: int, schedule: Sequence[timedelta] = PAUSES) -> Result:
+def after(
+    reply: Reply, attempt: int, schedule: Sequence[timedelta] = PAUSES, chance: float = 0.5
+) -> Result:
     """Say what becomes of a mail after a reply; `attempt` is how often it was tried before.
 
-    A mail is given up where the schedule ends, but only by a reply to itself: while the mail
-    server is away or busy the last pause repeats. A mail in doubt is given up too, since each
-    further attempt may be one more copy.
+    `chance`, from 0 to 1, makes the wait up to a fifth shorter or longer. The last wait repeats:
+    a mail ends by expiring, which `mailer.deciding.before` sees.
     """
     fate = meaning(reply)
     if fate not in (Fate.DEFERRED, Fate.IN_DOUBT):
         return Result(fate, reply)
-    if attempt < len(schedule):
-        return Result(fate, reply, schedule[attempt])
-    if fate is Fate.DEFERRED and _is_of_the_server(reply) and schedule:
-        return Result(fate, reply, schedule[-1])
-    return Result(Fate.GIVEN_UP, reply)
+    pause = schedule[min(attempt, len(schedule) - 1)]
+    return Result(fate, reply, pause * (1 - JITTER + 2 * JITTER * chance))
 
 
 def meaning(reply: Reply) -> Fate:
@@ -120,7 +182,7 @@ def meaning(reply: Reply) -> Fate:
 
     A detail wins over the three digits; a 5xx without one says nothing about the address.
     """
-    if not reply.phase.within_transaction or _is_of_our_set_up(reply):
+    if not reply.phase.within_transaction or is_of_our_set_up(reply):
         return Fate.RELAY_TROUBLE
     match reply:
         case Reply(phase=Phase.CONTENT, code=code) if code is None or 300 <= code < 400:
@@ -158,12 +220,12 @@ def _is_permanent(reply: Reply) -> bool:
     return reply.code is not None and reply.code >= 500
 
 
-def _is_of_our_set_up(reply: Reply) -> bool:
+def is_of_our_set_up(reply: Reply) -> bool:
     """Say whether the server asks for credentials or refuses them (RFC 4954, section 6)."""
     return reply.code in (530, 535) or reply.detail == "5.7.8"
 
 
-def _is_of_the_server(reply: Reply) -> bool:
+def is_of_the_server(reply: Reply) -> bool:
     """Say whether a deferral is about the server's state and not about this mail."""
     detail = reply.detail or ""
     return reply.code in (None, 421) or detail == "4.3.2" or detail.startswith("4.4.")

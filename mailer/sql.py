@@ -1,296 +1,364 @@
-"""The ledger in SQLite or PostgreSQL: its table, its engine and `SqlLedger`.
+"""The ledger in SQLite or PostgreSQL: `SqlLedger`.
 
 Time is the database's: processes on several machines then agree on when a lease ends. Every
 change is one short transaction; none stays open while a mail is handed over.
 """
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
+    Boolean,
     ColumnElement,
     Connection,
-    DateTime,
-    Dialect,
     Engine,
-    Index,
+    Float,
     Integer,
-    Interval,
     LargeBinary,
-    MetaData,
     String,
-    Table,
-    Update,
     and_,
     case,
-    create_engine,
-    event,
+    exists,
     func,
     literal,
-    make_url,
+    or_,
     select,
-    type_coerce,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
-from sqlalchemy.types import TypeDecorator
 
-from mailer.ports import LEASE, Arrival, Claim, Standing
-from mailer.results import Fate, Result, State
-from schemas.errors import InvalidSettings, LedgerUnavailable
-from schemas.vocabulary import EventId, MailId, RuleId, TenantId
+from mailer.bulk import Columns, table_of
+from mailer.ports import TERMS, Arrival, Claim, MailKey, Standing, Start, Terms, Written
+from mailer.results import Fate, InDoubt, Result, State
+from mailer.rows import arrival_values, claim_from_row, standing_from_row
+from mailer.sql_suppressions import is_suppressed, suppress_dead
+from mailer.tables import after_seconds, deliveries, from_now, ledger_errors
+from schemas.vocabulary import MailId, TenantId
 
-_BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another writer
-_ANSWERING = 30_000  # milliseconds without an answer after which a PostgreSQL server counts as gone
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime; SQLite keeps it as text in UTC, which sorts like time."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Hand an instant to the database."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return an instant as aware UTC."""
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-metadata = MetaData()
-
-# The words of `state` and the last columns' shapes leave room for suppression and holding.
-deliveries = Table(
-    "push_deliveries",
-    metadata,
-    Column("tenant_id", String, primary_key=True),
-    Column("mail_id", String, primary_key=True),
-    Column("event_id", String, nullable=False),
-    Column("rule_id", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("in_doubt_count", Integer, nullable=False),
-    Column("owner", String),
-    Column("claim_number", Integer, nullable=False),
-    Column("lease_until", Instant),
-    Column("next_attempt_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("data_started_at", Instant),
-    Column("taken_in_at", Instant, nullable=False),
-    Column("finished_at", Instant),
-    Column("fate", String),
-    Column("reply_code", Integer),
-    Column("reply_text", String),
-    Column("record_topic", String, nullable=False),
-    Column("record_partition", Integer, nullable=False),
-    Column("record_offset", BigInteger, nullable=False),
-    Column("value", LargeBinary),
-    CheckConstraint(
-        "state IN ('waiting', 'claimed', 'sent', 'failed', 'suppressed', 'held')",
-        name="push_deliveries_state",
-    ),
-    CheckConstraint(
-        "(value IS NULL) = (state IN ('sent', 'failed', 'suppressed'))",
-        name="push_deliveries_value_until_the_end",
-    ),
-    CheckConstraint(
-        "(state = 'claimed') = (lease_until IS NOT NULL)", name="push_deliveries_lease_of_claim"
-    ),
-    Index("push_deliveries_due", "state", "next_attempt_at", "record_offset"),
-)
 _c = deliveries.c
-
-_TEXT_OF_NOW = "%Y-%m-%d %H:%M:%f000"  # as SQLAlchemy writes a datetime into SQLite
-
-
-def ledger_engine(url: str) -> Engine:
-    """Return an engine for a database URL; `postgresql://…` needs no driver name.
-
-    Opens no connection yet. Raise `InvalidSettings` if the URL is none of SQLite or PostgreSQL.
-    """
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except (ArgumentError, NoSuchModuleError):
-        raise InvalidSettings(["the ledger's database URL cannot be read"]) from None
-    if backend in ("postgresql", "postgres"):
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            hide_parameters=True,
-            connect_args={"connect_timeout": 10, "tcp_user_timeout": _ANSWERING},
-        )
-    if backend == "sqlite":
-        return _sqlite_engine(url)
-    raise InvalidSettings(["the ledger's database URL is neither sqlite:// nor postgresql://"])
-
-
-def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, hide_parameters=True)
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_on_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun below, DDL included
-    connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
-    with suppress(sqlite3.OperationalError):  # locked: another is switching it at this moment
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
-
-
-def _begin_on_sqlite(connection: Connection) -> None:
-    # A transaction that reads first and writes later may be refused without any waiting.
-    reading = connection.get_execution_options().get("push_reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-@contextmanager
-def ledger_errors() -> Iterator[None]:
-    """Turn every complaint of the database into `LedgerUnavailable`.
-
-    The cause stays behind: a database cites rows, and those hold addresses.
-    """
-    try:
-        yield
-    except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or ""
-        kind = f"{type(error.orig).__name__} {state}".strip()
-        raise LedgerUnavailable(f"the delivery ledger gave no answer: {kind}") from None
-    except (NoConnectionFree, sqlite3.Error) as error:
-        kind = type(error).__name__
-        raise LedgerUnavailable(f"the delivery ledger gave no answer: {kind}") from None
+_KEY: Columns = {"tenant_id": String(), "mail_id": String()}
+_CLAIM: Columns = {**_KEY, "owner": String(), "number": Integer()}
+_RESULT: Columns = {
+    **_CLAIM,
+    "state": String(),
+    "is_final": Boolean(),
+    "on_trial": Boolean(),
+    "owes_report": Boolean(),
+    "attempts": Integer(),
+    "doubts": Integer(),
+    "was_answered": Boolean(),
+    "fate": String(),
+    "says_something": Boolean(),
+    "code": Integer(),
+    "detail": String(),
+    "text": String(),
+    "pause": Float(),
+}
+_ARRIVAL: Columns = {
+    **_KEY,
+    "event_id": String(),
+    "rule_id": String(),
+    "in_doubt_count": Integer(),
+    "expires_at": _c.expires_at.type,
+    "recipient": String(),
+    "address_hash": String(),
+    "envelope_token": String(),
+    "record_topic": String(),
+    "record_partition": Integer(),
+    "record_offset": _c.record_offset.type,
+    "value": LargeBinary(),
+}
+#: How long another slot's report is left to it: it may be about to give it.
+_NOT_OURS = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class SqlLedger:
-    """A `Ledger` in SQLite (one process) or PostgreSQL (any number)."""
+    """A `Ledger` and `Reports` in SQLite (one process) or PostgreSQL (any number)."""
 
     engine: Engine
-    lease: timedelta = LEASE
+    terms: Terms = TERMS
 
     def take_in(self, arrivals: Sequence[Arrival]) -> int:
         """Add the mails that are not there yet, in one transaction."""
         if not arrivals:
             return 0
-        insert = _insert_if_absent(self.engine).values(
-            taken_in_at=self._from_now(), next_attempt_at=self._from_now()
-        )
         with self._changing() as connection:
-            return len(connection.execute(insert.returning(_c.mail_id), _rows(arrivals)).all())
+            if self.engine.dialect.name == "sqlite":
+                return self._take_in_one_by_one(connection, arrivals)
+            return self._take_in_at_once(connection, arrivals)
 
-    def claim(self, owner: str) -> Claim | None:
-        """Claim the mail that has been due longest."""
+    def _take_in_one_by_one(self, connection: Connection, arrivals: Sequence[Arrival]) -> int:
+        """Add rows by SQLite's own loop: bytes do not go through JSON."""
+        rows = [dict(zip(_ARRIVAL, row, strict=True)) for row in arrival_values(arrivals)]
+        insert = sqlite.insert(deliveries).on_conflict_do_nothing().values(self._fresh())
+        counted = insert.execution_options(preserve_rowcount=True)
+        return connection.execute(counted, rows).rowcount
+
+    def _take_in_at_once(self, connection: Connection, arrivals: Sequence[Arrival]) -> int:
+        given = table_of(self.engine, _ARRIVAL, arrival_values(arrivals))
+        fresh = self._fresh()
+        insert = postgresql.insert(deliveries).from_select(
+            [*_ARRIVAL, *fresh],
+            select(*given.c, *(value.label(name) for name, value in fresh.items())),
+        )
+        counted = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        return connection.execute(counted).rowcount
+
+    def _fresh(self) -> dict[str, ColumnElement[Any]]:
+        """Return what every mail starts with."""
+        return {
+            "state": literal(State.WAITING.value),
+            "attempts": literal(0),
+            "claim_number": literal(0),
+            "taken_in_at": self._from_now(),
+            "next_attempt_at": self._from_now(),
+        }
+
+    def claim(self, owner: str, most: int) -> Sequence[Claim]:
+        """Claim the mails that have been due longest, in one statement."""
         now = self._from_now()
         due = (
             select(_c.tenant_id, _c.mail_id)
-            .where(_c.state == State.WAITING, _c.next_attempt_at <= now)
+            .where(_c.state == State.WAITING.value, _c.next_attempt_at <= now)
             .order_by(_c.next_attempt_at, _c.record_offset)
-            .limit(1)
+            .limit(most)
             .with_for_update(skip_locked=True)  # SQLite has one writer at a time and needs none
+            .cte("due")
         )
-        with self._changing() as connection:
-            connection.execute(self._fall_back(_c.lease_until <= now))
-            key = connection.execute(due).first()
-            if key is None:
-                return None
-            claimed = update(deliveries).where(
-                _c.tenant_id == key.tenant_id, _c.mail_id == key.mail_id
-            )
-            claimed = claimed.values(
-                state=State.CLAIMED,
+        claimed = (
+            update(deliveries)
+            .where(_c.tenant_id == due.c.tenant_id, _c.mail_id == due.c.mail_id)
+            .values(
+                state=State.CLAIMED.value,
                 owner=owner,
                 claim_number=_c.claim_number + 1,
-                lease_until=self._from_now(self.lease),
+                lease_until=self._from_now(self.terms.lease),
             )
-            return _claim(connection.execute(claimed.returning(deliveries)).one())
-
-    def note_start(self, claim: Claim) -> bool:
-        """Note that the content goes out, and renew the lease."""
-        start = _still(claim).values(
-            data_started_at=self._from_now(), lease_until=self._from_now(self.lease)
+            .returning(*_c, self._from_now().label("claimed_at"))
         )
         with self._changing() as connection:
-            return connection.execute(start).rowcount == 1
+            self._fall_back(connection, _c.lease_until <= now)
+            rows = connection.execute(claimed).all()
+            stopped = self._suppressed(connection, rows)
+        rows = sorted(rows, key=lambda row: (row.next_attempt_at, row.record_offset))
+        return [claim_from_row(row, (row.tenant_id, row.mail_id) in stopped) for row in rows]
 
-    def note(self, claim: Claim, result: Result) -> bool:
-        """Note what came of a claim."""
-        noted = _still(claim).values(self._noted(result))
+    def _suppressed(self, connection: Connection, rows: Sequence[Any]) -> set[tuple[str, str]]:
+        """Return which of these mails go to nobody; RETURNING cannot say, it knows one table."""
+        if not rows:
+            return set()
+        given = table_of(self.engine, _KEY, [(row.tenant_id, row.mail_id) for row in rows])
+        query = select(_c.tenant_id, _c.mail_id).where(
+            _c.tenant_id == given.c.tenant_id,
+            _c.mail_id == given.c.mail_id,
+            is_suppressed(self.engine),
+        )
+        return {(row.tenant_id, row.mail_id) for row in connection.execute(query)}
+
+    def write(
+        self, results: Sequence[tuple[Claim, Result]], starts: Sequence[Claim] = ()
+    ) -> Written:
+        """Note results and starts in one transaction of a statement each."""
         with self._changing() as connection:
-            if connection.execute(noted).rowcount == 1:
-                return True
-            return connection.execute(_noted_before(claim)).first() is not None
+            noted = self._note(connection, results) if results else set[MailKey]()
+            started = self._note_starts(connection, starts) if starts else {}
+        return Written(
+            [claim.key in noted for claim, _ in results],
+            [started.get(claim.key, Start.LOST) for claim in starts],
+        )
 
-    def _noted(self, result: Result) -> dict[str, Any]:
-        state = result.fate.state
-        values: dict[str, Any] = {
-            "state": state,
-            "lease_until": None,
-            "attempts": _c.attempts + int(result.fate.is_attempt),
-            "in_doubt_count": _c.in_doubt_count + int(result.adds_doubt),
-            "fate": result.fate,
-            "reply_code": result.code,
-            "reply_text": result.text,
-        }
-        if state.is_final:
-            return values | {"value": None, "finished_at": self._from_now()}
-        if result.fate.is_attempt:
-            values["next_attempt_at"] = self._from_now(result.pause)
-        return values | {"data_started_at": None}
-
-    def take_over(self, owner: str) -> int:
-        """End every claim of a dead owner."""
-        with self._changing() as connection:
-            return connection.execute(self._fall_back(_c.owner == owner)).rowcount
-
-    def _fall_back(self, which: ColumnElement[bool]) -> Update:
-        """Return the statement that makes claims wait again; without an owner nobody notes them."""
-        started = case((_c.data_started_at.is_not(None), 1), else_=0)
-        return (
+    def _note(
+        self, connection: Connection, results: Sequence[tuple[Claim, Result]]
+    ) -> set[MailKey]:
+        rows = sorted(self._result_row(claim, result) for claim, result in results)
+        given = table_of(self.engine, _RESULT, rows)
+        ends = and_(given.c.is_final, ~given.c.on_trial)
+        says, old = given.c.says_something, None
+        changed = (
             update(deliveries)
-            .where(_c.state == State.CLAIMED, which)
+            .where(_same_claim(given), _c.state == State.CLAIMED.value)
             .values(
-                state=State.WAITING,
+                state=given.c.state,
+                lease_until=None,
+                attempts=_c.attempts + given.c.attempts,
+                in_doubt_count=_c.in_doubt_count + given.c.doubts,
+                was_answered=or_(_c.was_answered, given.c.was_answered),
+                fate=given.c.fate,
+                reply_code=case((says, given.c.code), else_=_c.reply_code),
+                reply_detail=case((says, given.c.detail), else_=_c.reply_detail),
+                reply_text=case((says, given.c.text), else_=_c.reply_text),
+                next_attempt_at=case(
+                    (given.c.pause.is_not(None), after_seconds(self.engine, given.c.pause)),
+                    else_=_c.next_attempt_at,
+                ),
+                data_started_at=case((given.c.is_final, _c.data_started_at), else_=old),
+                finished_at=case((given.c.is_final, self._from_now()), else_=old),
+                trial_until=case((given.c.on_trial, self._from_now(self.terms.trial)), else_=old),
+                owes_report=given.c.owes_report,
+                value=case((ends, None), else_=_c.value),
+            )
+            .returning(_c.tenant_id, _c.mail_id)
+        )
+        noted = {MailKey(*row) for row in connection.execute(changed)}
+        if len(noted) < len(rows):
+            before = select(_c.tenant_id, _c.mail_id).where(
+                _same_claim(given), _c.state != State.CLAIMED.value
+            )
+            noted |= {MailKey(*row) for row in connection.execute(before)}
+        return noted
+
+    def _result_row(self, claim: Claim, result: Result) -> tuple[Any, ...]:
+        """Return a result in the order of `_RESULT`."""
+        state = self._state_after(result.fate)
+        return (
+            *_claim_row(claim),
+            state.value,
+            state.is_final,
+            result.fate.is_refusal,
+            result.fate.owes_report,
+            int(result.fate.is_attempt),
+            int(result.adds_doubt),
+            result.was_answered,
+            result.fate.value,
+            result.reply is not None or bool(result.why),
+            result.code,
+            result.detail,
+            result.text,
+            None if result.pause is None else result.pause.total_seconds(),
+        )
+
+    def _state_after(self, fate: Fate) -> State:
+        if fate is Fate.IN_DOUBT and self.terms.in_doubt is InDoubt.HOLD:
+            return State.HELD
+        return fate.state
+
+    def _note_starts(
+        self, connection: Connection, starts: Sequence[Claim]
+    ) -> Mapping[MailKey, Start]:
+        given = table_of(self.engine, _CLAIM, sorted(_claim_row(claim) for claim in starts))
+        started = (
+            update(deliveries)
+            .where(_same_claim(given), _c.state == State.CLAIMED.value)
+            .values(
+                data_started_at=case((is_suppressed(self.engine), None), else_=self._from_now()),
+                lease_until=self._from_now(self.terms.lease),
+            )
+            .returning(_c.tenant_id, _c.mail_id, _c.data_started_at)
+        )
+        return {
+            MailKey(tenant_id, mail_id): Start.GO if started_at else Start.SUPPRESSED
+            for tenant_id, mail_id, started_at in connection.execute(started)
+        }
+
+    def take_over(self, owner: str, known: Collection[Claim] = ()) -> int:
+        """End every claim of an owner but the known ones."""
+        with self._changing() as connection:
+            return self._fall_back(connection, and_(_c.owner == owner, self._none_of(known)))
+
+    def _none_of(self, claims: Collection[Claim]) -> ColumnElement[bool]:
+        if not claims:
+            return true()
+        given = table_of(self.engine, _CLAIM, [_claim_row(claim) for claim in claims])
+        return ~exists(select(given.c.number).where(_same_claim(given)))
+
+    def _fall_back(self, connection: Connection, which: ColumnElement[bool]) -> int:
+        """Make claims wait again; without an owner nobody notes them."""
+        started = _c.data_started_at.is_not(None)
+        in_doubt = self._state_after(Fate.IN_DOUBT).value
+        fallen = (
+            update(deliveries)
+            .where(_c.state == State.CLAIMED.value, which)
+            .values(
+                state=case((started, in_doubt), else_=State.WAITING.value),
                 owner=None,
                 lease_until=None,
                 next_attempt_at=self._from_now(),
-                attempts=_c.attempts + started,
-                in_doubt_count=_c.in_doubt_count + started,
-                fate=case((_c.data_started_at.is_not(None), Fate.IN_DOUBT), else_=_c.fate),
+                attempts=_c.attempts + case((started, 1), else_=0),
+                in_doubt_count=_c.in_doubt_count + case((started, 1), else_=0),
+                was_answered=case((started, true()), else_=_c.was_answered),
+                fate=case((started, Fate.IN_DOUBT.value), else_=_c.fate),
                 data_started_at=None,
             )
         )
+        return connection.execute(fallen).rowcount
+
+    def end_trials(self, owner: str | None, but: Collection[Claim] = ()) -> int:
+        """End trials, and suppress the addresses that are dead."""
+        over = _c.trial_until <= self._from_now() if owner is None else _c.owner == owner
+        over = and_(over, self._none_of(but))
+        ended = (
+            update(deliveries)
+            .where(_c.state == State.FAILED.value, _c.trial_until.is_not(None), over)
+            .values(trial_until=None, value=None)
+            .returning(_c.tenant_id, _c.mail_id, _c.address_hash, _c.fate)
+        )
+        with self._changing() as connection:
+            rows = connection.execute(ended).all()
+            dead = [row for row in rows if row.fate == Fate.DEAD_ADDRESS.value and row.address_hash]
+            for row in dead:
+                suppress_dead(connection, self.engine, row, self.terms.dead_address)
+        return len(rows)
+
+    def hold_trials(self, owner: str) -> int:
+        """Hold the mails whose refusals are on trial."""
+        held = (
+            update(deliveries)
+            .where(_c.state == State.FAILED.value, _c.trial_until.is_not(None), _c.owner == owner)
+            .values(
+                state=State.HELD.value,
+                trial_until=None,
+                finished_at=None,
+                data_started_at=None,
+                owes_report=False,
+            )
+        )
+        with self._changing() as connection:
+            return connection.execute(held).rowcount
 
     def counts(self) -> Mapping[State, int]:
         """Return how many mails stand in each state that is not final."""
         unfinished = [state for state in State if not state.is_final]
-        query = select(_c.state, func.count()).where(_c.state.in_(unfinished)).group_by(_c.state)
+        query = (
+            select(_c.state, func.count())
+            .where(_c.state.in_([state.value for state in unfinished]))
+            .group_by(_c.state)
+        )
         with self._reading() as connection:
             counted = {State(state): count for state, count in connection.execute(query)}
         return dict.fromkeys(unfinished, 0) | counted
 
     def standing(self, tenant_id: TenantId, mail_id: MailId) -> Standing | None:
         """Return where a mail stands."""
-        query = select(
-            *(column for column in _c if column is not _c.value),
-            _c.value.is_not(None).label("has_value"),
-        ).where(_c.tenant_id == tenant_id, _c.mail_id == mail_id)
+        query = standings().where(_c.tenant_id == tenant_id, _c.mail_id == mail_id)
         with self._reading() as connection:
             row = connection.execute(query).first()
-        return None if row is None else _standing(row)
+        return None if row is None else standing_from_row(row)
+
+    def owed_reports(self, owner: str, most: int) -> Sequence[Standing]:
+        """Return mails whose reports are due, the oldest first."""
+        mine = or_(_c.owner == owner, _c.finished_at <= self._from_now(-_NOT_OURS))
+        query = (
+            standings()
+            .where(_c.owes_report, _c.trial_until.is_(None), mine)
+            .order_by(_c.finished_at)
+            .limit(most)
+        )
+        with self._reading() as connection:
+            return [standing_from_row(row) for row in connection.execute(query)]
+
+    def reported(self, keys: Sequence[MailKey]) -> None:
+        """Note that reports were given."""
+        if not keys:
+            return
+        given = table_of(self.engine, _KEY, sorted(tuple(key) for key in keys))
+        same = and_(_c.tenant_id == given.c.tenant_id, _c.mail_id == given.c.mail_id)
+        with self._changing() as connection:
+            connection.execute(update(deliveries).where(same).values(owes_report=False))
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:
@@ -303,98 +371,24 @@ class SqlLedger:
         with ledger_errors(), reading.connect() as connection:
             yield connection
 
-    def _from_now(self, pause: timedelta = timedelta(0)) -> ColumnElement[datetime]:
-        """Return the database's time after a pause, as an expression that an index can serve."""
-        if self.engine.dialect.name == "sqlite":
-            later = f"{pause.total_seconds():+.3f} seconds"
-            return func.strftime(_TEXT_OF_NOW, "now", later, type_=Instant())
-        now = func.statement_timestamp(type_=DateTime(timezone=True))
-        return type_coerce(now + literal(pause, Interval()), Instant())
+    def _from_now(self, pause: timedelta = timedelta(0)) -> ColumnElement[Any]:
+        return from_now(self.engine, pause)
 
 
-def _insert_if_absent(engine: Engine) -> sqlite.Insert | postgresql.Insert:
-    if engine.dialect.name == "sqlite":
-        return sqlite.insert(deliveries).on_conflict_do_nothing()
-    return postgresql.insert(deliveries).on_conflict_do_nothing()
+def standings() -> Any:
+    """Return the query of everything but the bytes."""
+    columns = (column for column in _c if column is not _c.value)
+    return select(*columns, _c.value.is_not(None).label("has_value"))
 
 
-def _rows(arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
-    """Return a row per key, the first one's; sorted, so that two intakes never lock crosswise."""
-    firsts = {(arrival.tenant_id, arrival.mail_id): arrival for arrival in reversed(arrivals)}
-    return [_row(firsts[key]) for key in sorted(firsts)]
+def _claim_row(claim: Claim) -> tuple[Any, ...]:
+    return (claim.tenant_id, claim.mail_id, claim.owner, claim.number)
 
 
-def _row(arrival: Arrival) -> dict[str, Any]:
-    return {
-        "tenant_id": arrival.tenant_id,
-        "mail_id": arrival.mail_id,
-        "event_id": arrival.event_id,
-        "rule_id": arrival.rule_id,
-        "state": State.WAITING,
-        "attempts": 0,
-        "in_doubt_count": 0,
-        "claim_number": 0,
-        "expires_at": arrival.expires_at,
-        "record_topic": arrival.topic,
-        "record_partition": arrival.partition,
-        "record_offset": arrival.offset,
-        "value": arrival.value,
-    }
-
-
-def _of(claim: Claim) -> ColumnElement[bool]:
+def _same_claim(given: Any) -> ColumnElement[bool]:
     return and_(
-        _c.tenant_id == claim.tenant_id,
-        _c.mail_id == claim.mail_id,
-        _c.owner == claim.owner,
-        _c.claim_number == claim.number,
-    )
-
-
-def _still(claim: Claim) -> Update:
-    return update(deliveries).where(_of(claim), _c.state == State.CLAIMED)
-
-
-def _noted_before(claim: Claim) -> Any:
-    return select(_c.mail_id).where(_of(claim), _c.state != State.CLAIMED)
-
-
-def _claim(row: Any) -> Claim:
-    return Claim(
-        tenant_id=TenantId(row.tenant_id),
-        mail_id=MailId(row.mail_id),
-        event_id=EventId(row.event_id),
-        rule_id=RuleId(row.rule_id),
-        owner=row.owner,
-        number=row.claim_number,
-        attempts=row.attempts,
-        in_doubt_count=row.in_doubt_count,
-        value=bytes(row.value),
-    )
-
-
-def _standing(row: Any) -> Standing:
-    return Standing(
-        tenant_id=TenantId(row.tenant_id),
-        mail_id=MailId(row.mail_id),
-        event_id=EventId(row.event_id),
-        rule_id=RuleId(row.rule_id),
-        state=State(row.state),
-        attempts=row.attempts,
-        in_doubt_count=row.in_doubt_count,
-        owner=row.owner,
-        claim_number=row.claim_number,
-        lease_until=row.lease_until,
-        next_attempt_at=row.next_attempt_at,
-        expires_at=row.expires_at,
-        data_started_at=row.data_started_at,
-        taken_in_at=row.taken_in_at,
-        finished_at=row.finished_at,
-        fate=None if row.fate is None else Fate(row.fate),
-        reply_code=row.reply_code,
-        reply_text=row.reply_text,
-        topic=row.record_topic,
-        partition=row.record_partition,
-        offset=row.record_offset,
-        has_value=bool(row.has_value),
+        _c.tenant_id == given.c.tenant_id,
+        _c.mail_id == given.c.mail_id,
+        _c.owner == given.c.owner,
+        _c.claim_number == given.c.number,
     )

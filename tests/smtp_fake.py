@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,7 +63,12 @@ class Deed(Enum):
     DROP = auto()  #: close the connection
     KEEP_AND_DROP = auto()  #: take the mail, then close: the answer gets lost
     HANG = auto()  #: say nothing until the test ends
+    DRIP = auto()  #: say a reply a byte at a time, and never to its end
+    KEEP_AND_HANG = auto()  #: take the mail, then say nothing
+    SLOW = auto()  #: say the friendly thing, but only after a while
 
+
+_KEEPING = (Deed.KEEP_AND_DROP, Deed.KEEP_AND_HANG, Deed.SLOW)
 
 Turn = str | Deed
 Script = Mapping[Moment, Sequence[Turn]]
@@ -107,6 +113,8 @@ class SmtpFake:
     unfinished: list[bytes] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
+    bursts: int = 0  #: how often DATA lay there already when MAIL was answered
+    slowness: float = 0.05  #: seconds of `SLOW`
 
     def __post_init__(self) -> None:
         self.turns = {moment: deque(turns) for moment, turns in self.script.items()}
@@ -183,6 +191,7 @@ class Session:
                 self._take_turn(Moment.AUTH)
             case "MAIL":
                 self.sender = _address_in(command)
+                self.fake.bursts += b"DATA\r\n" in self._lies_there()
                 self._take_turn(Moment.MAIL)
             case "RCPT":
                 self.recipient = _address_in(command)
@@ -200,15 +209,18 @@ class Session:
     def _ehlo(self) -> None:
         turns = self.fake.turns.get(Moment.EHLO)
         if turns:
-            self._do(turns.popleft())
-            return
+            turn = turns.popleft()
+            if turn is not Deed.SLOW:
+                self._do(turn)
+                return
+            self.fake.over.wait(self.fake.slowness)
         offers_tls = self.fake.starttls is not None and not self.encrypted
         lines = ["fake", *self.fake.features, *(["STARTTLS"] if offers_tls else [])]
         marks = ["-"] * (len(lines) - 1) + [" "]
         self._say("\r\n".join(f"250{m}{text}" for m, text in zip(marks, lines, strict=True)))
 
     def _starttls(self) -> None:
-        turn = self.fake.next_turn(Moment.STARTTLS)
+        turn = self._in_time(self.fake.next_turn(Moment.STARTTLS), Moment.STARTTLS)
         self._do(turn)
         if isinstance(turn, str) and turn.startswith("220") and self.fake.starttls:
             self.lines.close()
@@ -220,15 +232,17 @@ class Session:
         self.encrypted = True
 
     def _data(self) -> None:
-        turn = self.fake.next_turn(Moment.DATA)
+        turn = self._in_time(self.fake.next_turn(Moment.DATA), Moment.DATA)
         self._do(turn)
         if not (isinstance(turn, str) and turn.startswith("354")):
             return
         content = self._content()
         turn = self.fake.next_turn(Moment.CONTENT)
-        if turn is Deed.KEEP_AND_DROP or (isinstance(turn, str) and turn.startswith("2")):
+        if turn in (Deed.KEEP_AND_DROP, Deed.KEEP_AND_HANG, Deed.SLOW) or (
+            isinstance(turn, str) and turn.startswith("2")
+        ):
             self.fake.arrived.append(Arrived(self.sender, self.recipient, content))
-        self._do(turn)
+        self._do(self._in_time(turn, Moment.CONTENT))
 
     def _content(self) -> bytes:
         content = b""
@@ -236,11 +250,18 @@ class Session:
             while (line := self._line()) != b".\r\n":
                 content += line[1:] if line.startswith(b".") else line
                 if self.fake.turns.get(Moment.BODY):
-                    self._do(self.fake.next_turn(Moment.BODY))
+                    self._do(self._in_time(self.fake.next_turn(Moment.BODY), Moment.BODY))
         except (HungUp, OSError):
             self.fake.unfinished.append(content)
             raise
         return content
+
+    def _lies_there(self) -> bytes:
+        """Return what the client has sent already, without waiting for more."""
+        if "PIPELINING" not in self.fake.features:
+            return b""
+        assert isinstance(self.lines, BufferedReader)
+        return self.lines.peek()
 
     def _line(self) -> bytes:
         line = self.lines.readline()
@@ -249,15 +270,28 @@ class Session:
         return line
 
     def _take_turn(self, moment: Moment) -> None:
-        self._do(self.fake.next_turn(moment))
+        self._do(self._in_time(self.fake.next_turn(moment), moment))
+
+    def _in_time(self, turn: Turn, moment: Moment) -> Turn:
+        """Wait where the turn is to be slow, and return what is then said."""
+        if turn is not Deed.SLOW:
+            return turn
+        self.fake.over.wait(self.fake.slowness)
+        return _FRIENDLY[moment]
 
     def _do(self, turn: Turn) -> None:
-        if turn is Deed.HANG:
+        if turn in (Deed.HANG, Deed.KEEP_AND_HANG):
             self.fake.over.wait(60)
+        if turn is Deed.DRIP:
+            self._drip()
         if isinstance(turn, Deed):
             raise HungUp
         if turn:
             self._say(turn)
+
+    def _drip(self) -> None:
+        while not self.fake.over.wait(0.02):
+            self.connection.sendall(b"2")
 
     def _say(self, text: str) -> None:
         self.connection.sendall(text.encode() + b"\r\n")

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
-from consumer import wiring
+from consumer import delivery_wiring, wiring
 from consumer.demo.broker import PROPERTIES, DemoBroker
 from consumer.demo.events import Scene
 from consumer.demo.telling import Told, tell
@@ -26,7 +27,8 @@ from consumer.process import together
 from consumer.settings import REQUIRED_BY_DELIVER, REQUIRED_BY_RUN, Settings, load_settings
 from mailer.migrating import upgrade as upgrade_ledger
 from mailer.rendering import Renderer
-from mailer.sql import SqlLedger, ledger_engine
+from mailer.sql import SqlLedger
+from mailer.tables import ledger_engine
 from rules_store.files.reading import RulesFile, read_rules_files
 from rules_store.migrating import upgrade as upgrade_rules
 from rules_store.snapshot import Snapshot
@@ -114,7 +116,7 @@ class Daemons:
             together(
                 stop,
                 partial(wiring.evaluate, settings, stop),
-                partial(wiring.hand_over, settings, stop),
+                partial(delivery_wiring.hand_over, settings, stop),
             )
         except BaseException as error:  # noqa: BLE001  raised on the demo's own thread
             self._failures.append(error)
@@ -177,6 +179,8 @@ def _environ(folder: Path, broker: DemoBroker, inbox: Inbox) -> Mapping[str, str
         "PUSH_SMTP_HOST": "127.0.0.1",
         "PUSH_SMTP_PORT": str(inbox.smtp_port),
         "PUSH_SMTP_TLS": "none",
+        "PUSH_SMTP_CONCURRENCY": "4",
+        "PUSH_TOKEN_KEY": token_hex(16),
         "PUSH_HTTP_PORT": "0",
     }
 

@@ -8,16 +8,19 @@ from typing import NoReturn, Protocol
 
 import pytest
 
-from mailer.memory import ACCEPTED, MemoryRelay
-from mailer.ports import Relay
+from mailer.memory_relay import ACCEPTED, MemoryRelay
+from mailer.ports import Envelope, Relay
 from mailer.replies import Phase, Reply
-from mailer.smtp import MailServer, SmtpRelay, Tls
+from mailer.smtp import SmtpRelay
+from mailer.smtp_client import MailServer, Tls
 from schemas.addresses import EmailAddress
 from schemas.errors import LedgerUnavailable
+from schemas.vocabulary import MailId
 from tests.smtp_fake import Deed, Moment, SmtpFake, Turn, smtp_fake
 
 PUSH = EmailAddress("push@mail.example")
 ANNA = EmailAddress("anna@muster.example")
+ENVELOPE = Envelope(sender=PUSH, recipient=ANNA, mail_id=MailId("mail-1"))
 CONTENT = b"Subject: x\r\n\r\n.hello\r\n"
 
 _MOMENTS = {
@@ -75,10 +78,18 @@ def in_memory(_stack: ExitStack, *replies: Reply) -> Stage:
 
 
 def over_smtp(stack: ExitStack, *replies: Reply) -> Stage:
+    return over_smtp_with(stack, (), replies)
+
+
+def over_pipelined_smtp(stack: ExitStack, *replies: Reply) -> Stage:
+    return over_smtp_with(stack, ("PIPELINING",), replies)
+
+
+def over_smtp_with(stack: ExitStack, features: Sequence[str], replies: Sequence[Reply]) -> Stage:
     script: dict[Moment, list[Turn]] = {}
     for reply in replies:
         script.setdefault(_MOMENTS[reply.phase], []).append(_turn(reply))
-    fake = stack.enter_context(smtp_fake(script))
+    fake = stack.enter_context(smtp_fake(script, features=features))
     server = MailServer(host="127.0.0.1", port=fake.port, tls=Tls.NONE, hello_name="test")
     relay = SmtpRelay(server=server, seconds=lambda: 0.0)
     stack.callback(relay.close)
@@ -91,14 +102,20 @@ def _turn(reply: Reply) -> Turn:
     return f"{reply.code} {reply.text}"
 
 
-@pytest.fixture(params=[pytest.param(in_memory, id="memory"), pytest.param(over_smtp, id="smtp")])
+@pytest.fixture(
+    params=[
+        pytest.param(in_memory, id="memory"),
+        pytest.param(over_smtp, id="smtp"),
+        pytest.param(over_pipelined_smtp, id="pipelined"),
+    ]
+)
 def stage_with(request: pytest.FixtureRequest) -> Iterator[StageWith]:
     with ExitStack() as stack:
         yield lambda *replies: request.param(stack, *replies)
 
 
 def hand_over(stage: Stage, starting: Callable[[], bool] = lambda: True) -> Reply | None:
-    return stage.relay.hand_over(PUSH, ANNA, CONTENT, starting)
+    return stage.relay.hand_over(ENVELOPE, CONTENT, starting)
 
 
 @dataclass

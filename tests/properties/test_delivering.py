@@ -1,9 +1,8 @@
 """Delivery ends, and loses nothing, whatever fails and wherever the process dies."""
 
 import itertools
-import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -14,15 +13,31 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailer.delivery import Delivery, Sender
-from mailer.memory import MemoryLedger, MemoryRelay
+from mailer.breaker import BreakerTerms
+from mailer.delivery import Delivery
+from mailer.desk import Desk
+from mailer.feeding import Feed
+from mailer.memory import MemoryLedger
+from mailer.memory_relay import MemoryRelay
 from mailer.migrating import upgrade
 from mailer.mime import mime_bytes
-from mailer.ports import Arrival, Claim, Ledger, Standing
+from mailer.ports import (
+    AddressNames,
+    Arrival,
+    Claim,
+    Envelope,
+    Ledger,
+    Standing,
+    Terms,
+    Written,
+)
 from mailer.replies import Phase, Reply
 from mailer.results import Result, State
-from mailer.sql import SqlLedger, ledger_engine
-from schemas.addresses import EmailAddress
+from mailer.routes import Routes
+from mailer.sending import Sending
+from mailer.sql import SqlLedger
+from mailer.tables import ledger_engine
+from mailer.trials import Trials
 from schemas.errors import LedgerUnavailable
 from schemas.mails import OutgoingMail
 from schemas.vocabulary import MailId, TenantId
@@ -67,17 +82,22 @@ class FaultyLedger:
     def take_in(self, arrivals: Sequence[Arrival]) -> int:
         return self._call(lambda: self.ledger.take_in(arrivals))
 
-    def claim(self, owner: str) -> Claim | None:
-        return self._call(lambda: self.ledger.claim(owner))
+    def claim(self, owner: str, most: int) -> Sequence[Claim]:
+        return self._call(lambda: self.ledger.claim(owner, most))
 
-    def note_start(self, claim: Claim) -> bool:
-        return self._call(lambda: self.ledger.note_start(claim))
+    def write(
+        self, results: Sequence[tuple[Claim, Result]], starts: Sequence[Claim] = ()
+    ) -> Written:
+        return self._call(lambda: self.ledger.write(results, starts))
 
-    def note(self, claim: Claim, result: Result) -> bool:
-        return self._call(lambda: self.ledger.note(claim, result))
+    def take_over(self, owner: str, known: Collection[Claim] = ()) -> int:
+        return self._call(lambda: self.ledger.take_over(owner, known))
 
-    def take_over(self, owner: str) -> int:
-        return self._call(lambda: self.ledger.take_over(owner))
+    def end_trials(self, owner: str | None, but: Collection[Claim] = ()) -> int:
+        return self._call(lambda: self.ledger.end_trials(owner, but))
+
+    def hold_trials(self, owner: str) -> int:
+        return self._call(lambda: self.ledger.hold_trials(owner))
 
     def counts(self) -> Mapping[State, int]:
         return self.ledger.counts()
@@ -109,11 +129,7 @@ class FaultyRelay:
     reasons_for_doubt: int = 0
 
     def hand_over(
-        self,
-        sender: EmailAddress,
-        recipient: EmailAddress,
-        content: bytes,
-        starting: Callable[[], bool],
+        self, envelope: Envelope, content: bytes, starting: Callable[[], bool]
     ) -> Reply | None:
         fault = self.faults.popleft() if self.faults else RelayFault.NONE
         if fault is RelayFault.KILLED_BEFORE:
@@ -132,7 +148,7 @@ class FaultyRelay:
         if fault is RelayFault.LOST_BEFORE_ARRIVAL:
             self.reasons_for_doubt += 1
             return LOST if start() else None
-        reply = self.relay.hand_over(sender, recipient, content, start)
+        reply = self.relay.hand_over(envelope, content, start)
         if fault is RelayFault.KILLED_AFTER_ARRIVAL:
             raise Killed
         self.reasons_for_doubt += reply == LOST
@@ -142,10 +158,13 @@ class FaultyRelay:
         self.reasons_for_doubt += 1
         for owner in OWNERS:
             self.ledger.take_over(owner)
-        self.ledger.claim("deliver-2")
+        self.ledger.claim("deliver-2", 1)
 
     def close(self) -> None:
         self.relay.close()
+
+    def close_if_idle(self) -> None:
+        self.relay.close_if_idle()
 
 
 @dataclass
@@ -191,29 +210,55 @@ class World:
         return not any(self.ledger.counts().values())
 
     def _live(self, ledger: Ledger, relay: FaultyRelay, owner: str) -> None:
+        """Be a process on one thread: the feed, a sender and the desk take turns."""
+        feed, desk, trials, sending = self._parts(ledger, relay, owner)
+        for _ in range(60):
+            self.move_on()
+            feed.step()
+            job = feed.take(0)
+            if job is not None:
+                desk.note(job.claim, sending.deliveries[0].deliver(*job))
+            desk.turn(0)
+            trials.act()
+            if self._is_over():
+                break
+        feed.give_back()
+        desk.close()
+        desk.run()
+
+    def _parts(
+        self, ledger: Ledger, relay: FaultyRelay, owner: str
+    ) -> tuple[Feed, Desk, Trials, Sending]:
         by_value = {value_of(mail): mail for mail in self.mails}
-        delivery = Delivery(
+        routes = Routes(names=["relay"], seconds=lambda: 0.0, terms=BreakerTerms(in_a_row=10_000))
+        trials = Trials(ledger=ledger, owner=owner, seconds=lambda: 0.0)
+        desk = Desk(
             ledger=ledger,
-            relay=relay,
+            told=lambda noted: sending.written(noted),
+            trouble_pauses=(NOTHING,),
+            await_answer=lambda _answered: desk.turn(0),
+        )
+        feed = Feed(
+            ledger=ledger,
             owner=owner,
             read_mail=lambda value: by_value[value],
-            schedule=[NOTHING] * 2,
-        )
-        sender = Sender(
-            delivery=delivery,
-            counted=lambda _result, _seconds: None,
+            note=desk.note,
+            room=lambda: -1,
             seconds=lambda: 0.0,
+            ahead=2,
+            domain_rate=None,
             trouble_pauses=(NOTHING,),
         )
-        stop = threading.Event()
-        beats = itertools.count()
-
-        def beat() -> None:
-            self.move_on()
-            if next(beats) > 60 or self._is_over():
-                stop.set()
-
-        sender.run(stop, idle=NOTHING, beat=beat)
+        delivery = Delivery(relays=[relay], routes=routes, start=desk.start, schedule=[NOTHING])
+        sending = Sending(
+            feed=feed,
+            desk=desk,
+            trials=trials,
+            deliveries=[delivery],
+            counted=lambda _result, _seconds: None,
+            seconds=lambda: 0.0,
+        )
+        return feed, desk, trials, sending
 
     def standing(self, mail: OutgoingMail) -> Standing:
         standing = self.ledger.standing(mail.tenant_id, mail.mail_id)
@@ -235,6 +280,8 @@ def arrival_of(mail: OutgoingMail, offset: int) -> Arrival:
         mail_id=mail.mail_id,
         event_id=mail.event_id,
         rule_id=mail.rule_id,
+        recipient=mail.recipient,
+        names=AddressNames("hash", "token"),
         expires_at=mail.expires_at,
         topic="outgoing-mail",
         partition=0,
@@ -310,7 +357,7 @@ def sqlite_ledger(tmp_path: Path) -> Iterator[SqlLedger]:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     upgrade(url)
     engine = ledger_engine(url)
-    yield SqlLedger(engine, lease=NOTHING)
+    yield SqlLedger(engine, Terms(lease=NOTHING))
     engine.dispose()
 
 

@@ -54,6 +54,12 @@ def test_the_worker_exports_what_the_page_says() -> None:
 
 
 def test_the_delivery_daemon_exports_what_the_page_says() -> None:
-    metrics = DeliveryMetrics(version="1", waiting=lambda: 0, lag=lambda: LAG)
+    metrics = DeliveryMetrics(
+        version="1",
+        waiting=lambda: 0,
+        held=lambda: 0,
+        left_alone=lambda: {"smtp.example:587": False},
+        lag=lambda: LAG,
+    )
 
     assert exported(metrics.exposition()) == documented("deliver")

@@ -143,7 +143,7 @@ def evaluate(settings: Settings, stop: threading.Event) -> None:
             group_id=settings.group_id,
             encode_evaluation=partial(encode_evaluation, prefix=prefix[EVALUATION]),
         ),
-        now=wiring._utc_now,
+        now=wiring.utc_now,
         count=lambda *_: None,
         matched=lambda *_: None,
     )

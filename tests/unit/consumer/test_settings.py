@@ -44,6 +44,29 @@ def test_without_any_variable_the_defaults_hold() -> None:
     assert settings.kafka == {}
 
 
+@pytest.mark.parametrize(
+    ("typed", "relays"),
+    [
+        ("a.example", [("a.example", 2525)]),
+        ("a.example:25,b.example", [("a.example", 25), ("b.example", 2525)]),
+        ("[::1]:25, 10.0.0.1", [("::1", 25), ("10.0.0.1", 2525)]),
+        ("::1", [("::1", 2525)]),
+    ],
+)
+def test_mail_servers_are_read_in_their_order(typed: str, relays: list[tuple[str, int]]) -> None:
+    settings = load_settings({"PUSH_SMTP_HOST": typed, "PUSH_SMTP_PORT": "2525"})
+
+    assert list(settings.relays) == relays
+
+
+def test_the_ledger_lives_with_the_rules_unless_it_is_told_otherwise() -> None:
+    together = load_settings({"PUSH_DATABASE_URL": "postgresql://db.example/push"})
+    apart = load_settings({"PUSH_LEDGER_URL": "postgresql://db.example/ledger"})
+
+    assert together.ledger.get_secret_value() == "postgresql://db.example/push"
+    assert apart.ledger.get_secret_value() == "postgresql://db.example/ledger"
+
+
 def test_what_is_set_wins() -> None:
     settings = load_settings(
         {
@@ -193,10 +216,29 @@ def test_what_is_set_wins() -> None:
             id="broker with a bad port",
         ),
         pytest.param(
-            {"PUSH_SMTP_HOST": "mail.example:25"},
-            "PUSH_SMTP_HOST: 'mail.example:25' is no host; allowed is a name or an IP address, "
-            "without a port",
-            id="host with a port",
+            {"PUSH_SMTP_HOST": "a.example,smtp://b"},
+            "PUSH_SMTP_HOST: '//b' is no port; allowed are 1 to 65535",
+            id="a URL where a host belongs",
+        ),
+        pytest.param(
+            {"PUSH_SMTP_HOST": "a.example,"},
+            "PUSH_SMTP_HOST: '' is no host; allowed is a name or an IP address",
+            id="a host that is missing",
+        ),
+        pytest.param(
+            {"PUSH_CLAIM_LEASE": "PT18M"},
+            "PUSH_CLAIM_LEASE: must be longer than PT18M, what a mail may still take",
+            id="a lease that ends before a mail server must have answered",
+        ),
+        pytest.param(
+            {"PUSH_DOMAIN_RATE": "0"},
+            "PUSH_DOMAIN_RATE: '0' is no rate; allowed are 0.01 to 100000 a second",
+            id="a rate of nothing",
+        ),
+        pytest.param(
+            {"PUSH_BOUNCE_DOMAIN": "bounce.example"},
+            "PUSH_BOUNCE_DOMAIN: needs PUSH_TOKEN_KEY",
+            id="bounces without a key",
         ),
         pytest.param(
             {"PUSH_RULES_POLL": "250ms"},

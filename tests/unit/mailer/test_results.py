@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from mailer.replies import Phase, Reply
-from mailer.results import PAUSES, Fate, Result, State, after, meaning
+from mailer.results import PAUSES, Fate, State, after, meaning
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -71,30 +71,38 @@ def test_a_reply_means(code: int | None, text: str, phase: Phase, fate: Fate) ->
     assert meaning(a_reply(code, text, phase)) is fate
 
 
-@pytest.mark.parametrize(("attempt", "pause"), [(0, MINUTE), (1, HOUR)])
-def test_a_deferred_mail_waits_by_the_schedule(attempt: int, pause: timedelta) -> None:
+@pytest.mark.parametrize(("attempt", "pause"), [(0, MINUTE), (1, HOUR), (2, HOUR), (50, HOUR)])
+def test_a_deferred_mail_waits_by_the_schedule_whose_last_pause_repeats(
+    attempt: int, pause: timedelta
+) -> None:
     result = after(a_reply(451, "later"), attempt, TWICE)
 
     assert (result.fate, result.pause) == (Fate.DEFERRED, pause)
 
 
-def test_a_mail_deferred_once_too_often_is_given_up_with_the_last_reply() -> None:
-    reply = a_reply(451, "later")
+@pytest.mark.parametrize(("chance", "factor"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
+def test_a_pause_is_up_to_a_fifth_shorter_or_longer(chance: float, factor: float) -> None:
+    result = after(a_reply(451, "later"), 0, TWICE, chance)
 
-    assert after(reply, 2, TWICE) == Result(Fate.GIVEN_UP, reply)
-
-
-def test_a_mail_in_doubt_once_too_often_is_given_up() -> None:
-    assert after(a_reply(None, phase=Phase.CONTENT), 2, TWICE).fate is Fate.GIVEN_UP
+    assert result.pause == MINUTE * factor
 
 
 @pytest.mark.parametrize(
-    "reply", [a_reply(None), a_reply(421), a_reply(450, "4.3.2 busy"), a_reply(450, "4.4.1 away")]
+    ("reply", "answered"),
+    [
+        pytest.param(a_reply(451, "later"), True, id="deferred"),
+        pytest.param(a_reply(550, "5.1.1 nobody"), True, id="refused"),
+        pytest.param(a_reply(None, phase=Phase.CONTENT), True, id="in doubt: 354 had come"),
+        pytest.param(a_reply(None), False, id="lost"),
+        pytest.param(a_reply(421), False, id="421"),
+        pytest.param(a_reply(450, "4.3.2 busy"), False, id="busy"),
+        pytest.param(a_reply(450, "4.4.1 away"), False, id="away"),
+        pytest.param(a_reply(None, phase=Phase.CONNECT), False, id="not connected"),
+        pytest.param(a_reply(530, "5.7.0 log in", Phase.MAIL), False, id="our set-up"),
+    ],
 )
-def test_while_the_server_is_away_no_mail_is_given_up(reply: Reply) -> None:
-    result = after(reply, 50, TWICE)
-
-    assert (result.fate, result.pause) == (Fate.DEFERRED, HOUR)
+def test_a_reply_answers_a_mail_where_it_is_about_the_mail(reply: Reply, answered: bool) -> None:
+    assert after(reply, 0).was_answered is answered
 
 
 def test_trouble_of_the_relay_is_no_attempt() -> None:
@@ -104,8 +112,9 @@ def test_trouble_of_the_relay_is_no_attempt() -> None:
     assert not result.fate.is_attempt
 
 
-def test_the_schedule_lasts_about_a_day() -> None:
-    assert timedelta(hours=20) < sum(PAUSES, timedelta(0)) < timedelta(hours=28)
+def test_the_pauses_grow_up_to_four_hours() -> None:
+    assert list(PAUSES) == sorted(PAUSES)
+    assert (PAUSES[0], PAUSES[-1]) == (timedelta(seconds=10), 4 * HOUR)
 
 
 def test_every_fate_leads_to_one_state() -> None:
@@ -117,7 +126,9 @@ def test_every_fate_leads_to_one_state() -> None:
         Fate.IN_DOUBT,
         Fate.RELAY_TROUBLE,
         Fate.POSTPONED,
+        Fate.RATE_LIMITED,
     ]
+    assert [f for f in Fate if states[f] is State.SUPPRESSED] == [Fate.SUPPRESSED]
 
 
 def test_a_long_reply_is_cut() -> None:

@@ -4,17 +4,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
 
+from mailer.ports import TERMS, Envelope
 from mailer.replies import Phase, Reply
-from mailer.smtp import Keeping, MailServer, SmtpRelay, Timeouts, Tls
+from mailer.smtp import Keeping, SmtpRelay, xtext
+from mailer.smtp_client import Conversation, MailServer, Timeouts, Tls
 from schemas.addresses import EmailAddress
+from schemas.vocabulary import MailId
 from tests.smtp_fake import Deed, Moment, SmtpFake, smtp_fake, trusting_context
 
 ANNA = EmailAddress("anna@muster.example")
 PUSH = EmailAddress("push@mail.example")
+ENVELOPE = Envelope(sender=PUSH, recipient=ANNA, mail_id=MailId("mail-1"))
 CONTENT = b"Subject: x\r\n\r\nhello\r\n"
 SHORT = timedelta(milliseconds=300)
 
@@ -48,7 +53,7 @@ _OF_THE_SERVER = ("host", "tls", "username", "password")
 
 
 def handed_over(relay: SmtpRelay, content: bytes = CONTENT) -> Reply:
-    reply = relay.hand_over(PUSH, ANNA, content, lambda: True)
+    reply = relay.hand_over(ENVELOPE, content, lambda: True)
     assert reply is not None
     return reply
 
@@ -73,14 +78,14 @@ def test_the_size_is_announced_where_the_server_asks_for_it() -> None:
     with smtp_fake() as fake, relay_to(fake) as relay:
         handed_over(relay)
 
-        assert f"mail FROM:<push@mail.example> size={len(CONTENT)}" in fake.commands
+        assert f"MAIL FROM:<push@mail.example> SIZE={len(CONTENT)}" in fake.commands
 
 
 def test_the_size_is_not_announced_to_a_server_that_does_not_know_it() -> None:
     with smtp_fake(features=()) as fake, relay_to(fake) as relay:
         handed_over(relay)
 
-        assert "mail FROM:<push@mail.example>" in fake.commands
+        assert "MAIL FROM:<push@mail.example>" in fake.commands
 
 
 @pytest.mark.parametrize(
@@ -112,7 +117,7 @@ def test_a_server_without_starttls_gets_no_mail() -> None:
         reply = handed_over(relay)
 
         assert reply == Reply(None, None, "not offered by the server", Phase.STARTTLS)
-        assert not any(command.startswith("mail") for command in fake.commands)
+        assert not any(command.startswith("MAIL") for command in fake.commands)
 
 
 def test_a_refused_starttls_stops_before_the_mail() -> None:
@@ -201,7 +206,15 @@ _PHASES = [
 def test_no_answer_is_a_reply_without_a_code(
     moment: Moment, phase: Phase, turn: Deed | str, why: str | None
 ) -> None:
-    timeouts = Timeouts(connect=SHORT, mail=SHORT, rcpt=SHORT, data=SHORT, final_dot=SHORT)
+    timeouts = Timeouts(
+        connect=SHORT,
+        greeting=SHORT,
+        set_up=SHORT,
+        mail=SHORT,
+        rcpt=SHORT,
+        data=SHORT,
+        final_dot=SHORT,
+    )
     script = {moment: [turn, turn]}  # a lost EHLO is followed by HELO
     with smtp_fake(script) as fake, relay_to(fake, timeouts=timeouts) as relay:
         reply = handed_over(relay)
@@ -225,7 +238,7 @@ def test_a_connection_that_got_old_is_replaced() -> None:
             handed_over(relay)
 
         assert fake.connections == 2
-        assert fake.commands.count("quit") == 1
+        assert fake.commands.count("QUIT") == 1
 
 
 def test_a_connection_that_was_idle_for_long_is_replaced() -> None:
@@ -253,7 +266,7 @@ def test_a_connection_that_rested_is_asked_first() -> None:
         watch.seconds = 6
         handed_over(relay)
 
-        assert fake.commands.count("rset") == 1
+        assert fake.commands.count("RSET") == 1
         assert fake.connections == 1
 
 
@@ -271,18 +284,19 @@ def test_a_connection_that_fails_the_question_is_replaced_without_harm() -> None
 def test_a_server_that_spoke_unasked_is_not_trusted() -> None:
     with smtp_fake() as fake, relay_to(fake) as relay:
         handed_over(relay)
-        assert relay._client is not None
-        relay._client.putcmd("noop")  # its answer is read by nobody
-        _until_readable(relay)
+        connection = relay._connection
+        assert connection is not None
+        connection.send(b"NOOP\r\n", Phase.MAIL, SHORT)  # its answer is read by nobody
+        _until_readable(connection)
 
         assert handed_over(relay).code == 250
         assert fake.connections == 2
 
 
-def _until_readable(relay: SmtpRelay) -> None:
-    assert relay._client is not None
-    assert relay._client.sock is not None
-    select.select([relay._client.sock], [], [], 10)
+def _until_readable(connection: Conversation) -> None:
+    assert connection._client is not None
+    assert connection._client.sock is not None
+    select.select([connection._client.sock], [], [], 10)
 
 
 def test_a_reply_of_many_lines_is_one_line() -> None:
@@ -317,7 +331,7 @@ def test_breaking_off_ends_a_wait_for_the_final_reply() -> None:
             return True
 
         thread = threading.Thread(
-            target=lambda: replies.append(relay.hand_over(PUSH, ANNA, CONTENT, starting))
+            target=lambda: replies.append(relay.hand_over(ENVELOPE, CONTENT, starting))
         )
         thread.start()
         started.wait(10)
@@ -331,8 +345,89 @@ def test_the_timeouts_are_those_of_rfc_5321() -> None:
     """RFC 5321 4.5.3.2, in the order it lists them."""
     timeouts = Timeouts()
 
+    assert timeouts.greeting >= timedelta(minutes=5)
     assert timeouts.mail >= timedelta(minutes=5)
     assert timeouts.rcpt >= timedelta(minutes=5)
     assert timeouts.data >= timedelta(minutes=2)
     assert timeouts.block >= timedelta(minutes=3)
     assert timeouts.final_dot >= timedelta(minutes=10)
+
+
+def test_a_claim_outlasts_all_that_may_follow_its_start() -> None:
+    assert TERMS.lease > Timeouts().after_start
+
+
+# Pipelining (RFC 2920)
+
+
+def test_a_server_that_takes_several_commands_gets_them_at_once() -> None:
+    with smtp_fake(features=["PIPELINING"]) as fake, relay_to(fake) as relay:
+        assert [handed_over(relay).code for _ in range(2)] == [250, 250]
+
+        assert fake.bursts == 2  # MAIL, RCPT and DATA came in one go, for both mails
+        assert len(fake.arrived) == 2
+
+
+def test_a_server_that_does_not_gets_them_one_by_one() -> None:
+    with smtp_fake(features=[]) as fake, relay_to(fake) as relay:
+        handed_over(relay)
+
+        assert fake.bursts == 0
+
+
+def test_no_content_goes_to_a_server_that_refused_the_recipient_and_is_ready_for_it() -> None:
+    script = {Moment.RCPT: ["550 5.1.1 nobody"]}
+    with smtp_fake(script, features=["PIPELINING"]) as fake, relay_to(fake) as relay:
+        reply = handed_over(relay)
+
+        assert (reply.code, reply.phase) == (550, Phase.RCPT)
+    assert (fake.arrived, fake.unfinished) == ([], [b""])
+
+
+# Reports (RFC 3461)
+
+
+def test_a_server_that_reports_is_asked_for_failure_and_delay_without_the_body() -> None:
+    with smtp_fake(features=["DSN"]) as fake, relay_to(fake) as relay:
+        handed_over(relay)
+
+        assert "MAIL FROM:<push@mail.example> RET=HDRS ENVID=mail-1" in fake.commands
+        assert (
+            "RCPT TO:<anna@muster.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;anna@muster.example"
+            in fake.commands
+        )
+
+
+def test_a_server_that_does_not_report_is_asked_nothing() -> None:
+    with smtp_fake(features=[]) as fake, relay_to(fake) as relay:
+        handed_over(relay)
+
+        assert "RCPT TO:<anna@muster.example>" in fake.commands
+
+
+def test_nothing_in_an_id_can_end_a_command() -> None:
+    assert xtext("a+b=c\r\nQUIT ü") == "a+2Bb+3Dc+0D+0AQUIT+20+C3+BC"
+
+
+# Slowness: a whole reply has to be there in time, not just its next byte
+
+
+@pytest.mark.parametrize("moment", [Moment.GREETING, Moment.EHLO, Moment.RCPT, Moment.CONTENT])
+def test_a_server_that_drips_is_not_waited_for(moment: Moment) -> None:
+    timeouts = Timeouts(connect=SHORT, greeting=SHORT, set_up=SHORT, rcpt=SHORT, final_dot=SHORT)
+    with smtp_fake({moment: [Deed.DRIP] * 2}) as fake, relay_to(fake, timeouts=timeouts) as relay:
+        began = monotonic()
+        reply = handed_over(relay)
+
+        assert (reply.code, reply.text) == (None, "timed out")
+        assert monotonic() - began < 5
+
+
+def test_content_that_takes_too_long_ends_without_its_dot() -> None:
+    content = b"0123456789abcde\r\n" * 20_000
+    timeouts = Timeouts(content=timedelta(0))
+    with smtp_fake() as fake, relay_to(fake, timeouts=timeouts) as relay:
+        assert handed_over(relay, content) == Reply(None, None, "timed out", Phase.DATA)
+        relay.close()
+
+    assert fake.arrived == []
