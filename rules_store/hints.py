@@ -5,14 +5,14 @@ wrote the rule knows; the hints are for those who did not mean it.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
-from rules_store.addresses import identity_of, split_addresses
-from rules_store.changes import rule_as_meant
+from rules_store.addresses import split_addresses
 from rules_store.recipients import Resolved, recipients_of, resolve_users
 from rules_store.typos import TypoHints
-from schemas.rules import ChosenAccounts, OnStatusUpdated, Rule, TenantRules
+from schemas.rules import ChosenAccounts, OnStatusUpdated, Recipient, Rule, TenantRules
 from schemas.vocabulary import Audience, DetailLevel, RuleId, SubjectFact, UserId
 
 
@@ -31,20 +31,20 @@ def hints_for(tenant_rules: TenantRules) -> Iterator[Hint]:
     typos = TypoHints.for_users(tenant_rules.users.values())
     seen: dict[object, RuleId] = {}
     for rule in tenant_rules.rules:
-        found = (
-            *_about_typos(rule, typos),
-            *_about_subject(rule),
-            *_about_accounts(rule, tenant_rules),
-            *_about_readers(rule, tenant_rules, dict(users)),
-            *_about_twins(rule, seen),
-        )
-        yield from (Hint(rule.rule_id, key, text) for key, text in found)
+        for key, text in chain(
+            _about_typos(rule, typos),
+            _about_subject(rule),
+            _about_accounts(rule, tenant_rules),
+            _about_readers(rule, tenant_rules, users),
+            _about_twins(rule, seen),
+        ):
+            yield Hint(rule.rule_id, key, text)
 
 
 def _about_typos(rule: Rule, typos: TypoHints) -> Iterator[tuple[str, str]]:
     for external in rule.external_recipients:
-        for text in split_addresses(external.address):
-            domain = identity_of(text).rpartition("@")[2]
+        for address in split_addresses(external.address):
+            domain = address.rpartition("@")[2].lower()
             if meant := typos.meant_by(domain):
                 text = f'the domain "{domain}" is close to "{meant}"'
                 yield "external_recipients", f"{text}; if it is a typo, strangers get these mails"
@@ -52,6 +52,8 @@ def _about_typos(rule: Rule, typos: TypoHints) -> Iterator[tuple[str, str]]:
 
 def _about_subject(rule: Rule) -> Iterator[tuple[str, str]]:
     """Say which facts the subject may show although no reader's detail level does (R33)."""
+    if not rule.subject_may_show:
+        return
     levels = {
         level
         for audience, level in (
@@ -76,10 +78,12 @@ def _about_accounts(rule: Rule, tenant_rules: TenantRules) -> Iterator[tuple[str
 
 
 def _about_readers(
-    rule: Rule, tenant_rules: TenantRules, users: dict[UserId, Resolved]
+    rule: Rule, tenant_rules: TenantRules, users: Mapping[UserId, Resolved]
 ) -> Iterator[tuple[str, str]]:
     """Say that nobody would get the mails of an enabled rule, and why (R22)."""
     if not rule.enabled or not (rule.internal_recipients or rule.external_recipients):
+        return
+    if any(isinstance(users.get(user_id), Recipient) for user_id in rule.internal_recipients):
         return
     readers, left_out = recipients_of(rule, tenant_rules.tenant, users)
     if not readers:
@@ -94,9 +98,8 @@ def _about_twins(rule: Rule, seen: dict[object, RuleId]) -> Iterator[tuple[str, 
     """Say which rule wants the same and mails the same readers: each event makes two mails."""
     if not rule.enabled:
         return
-    meant = rule_as_meant(rule)
-    externals = frozenset(external.address for external in meant.external_recipients)
-    what = (meant.trigger, frozenset(meant.internal_recipients), externals)
+    externals = frozenset(external.address for external in rule.external_recipients)
+    what = (rule.trigger, frozenset(rule.internal_recipients), externals)
     first = seen.setdefault(what, rule.rule_id)
     if first != rule.rule_id:
         text = f'wants the same and mails the same as rule "{first}": each event makes two mails'

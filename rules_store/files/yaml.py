@@ -108,10 +108,15 @@ class _Builder:
         """Take the next event; return why it is refused."""
         kind = type(event)
         if kind is yaml.ScalarEvent and event.tag is None:
-            if len(self._open) > 2:  # most are; the rest may end something
-                self._within.append(_scalar(event))
+            line, text = event.start_mark.line + 1, event.value
+            if event.implicit == _PLAIN:
+                node = Scalar(line, text, *_kind_of(text))
             else:
-                self._close(_scalar(event))
+                node = Scalar(line, text)
+            if len(self._open) > 2:  # most are; the rest may be parts of the main list
+                self._within.append(node)
+            else:
+                self._close(node)
         elif kind is yaml.SequenceStartEvent or kind is yaml.MappingStartEvent:
             return self._start(event)
         elif kind is yaml.SequenceEndEvent or kind is yaml.MappingEndEvent:
@@ -158,18 +163,11 @@ class _Builder:
         return isinstance(around[-1], Scalar) and around[-1].text == self._main_list
 
 
-def _scalar(event: Any) -> Scalar:
-    line, text = event.start_mark.line + 1, event.value
-    if event.implicit != _PLAIN:
-        return Scalar(line, text)
-    kind = _kind_of(text)
-    return Scalar(line, text, kind, kind is Kind.FLAG and text.lower() in _TRUE)
-
-
 @lru_cache(maxsize=4096)
-def _kind_of(plain: str) -> Kind:
-    """Return what YAML takes a word without quotes for."""
-    return _KINDS.get(_resolver.resolve(yaml.ScalarNode, plain, _PLAIN), Kind.TEXT)
+def _kind_of(plain: str) -> tuple[Kind, bool]:
+    """Return what YAML takes a word without quotes for, and whether it says true."""
+    kind = _KINDS.get(_resolver.resolve(yaml.ScalarNode, plain, _PLAIN), Kind.TEXT)
+    return kind, kind is Kind.FLAG and plain.lower() in _TRUE
 
 
 def _collection(start: yaml.Event, parts: list[Node]) -> Node:
