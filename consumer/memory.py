@@ -41,7 +41,7 @@ class MemoryStream:
 
     `largest` is the most bytes of key, value and headers that a publication may have. Where
     `repeats` names a topic, what it holds of a partition is restored into `copy` before its records
-    are read: at the start, and after any failure, which is right whatever became of the settling.
+    are read: at the start, and after a settling that nobody knows the end of.
     """
 
     topics: MemoryTopics
@@ -52,11 +52,16 @@ class MemoryStream:
     copy: Copy = field(default_factory=Nothing)
     fail: Callable[[str], None] = lambda _: None  # called before each step, to inject faults
     _positions: dict[Place, int] | None = None  # None: not known any more
+    _in_doubt: bool = True  # whether what is remembered is what is settled
 
     def collect(self) -> Batch:
         """Return what waits; see `EventStream`."""
         self.fail("collect")
-        positions = self._taken_over() if self._positions is None else self._positions
+        if self._in_doubt:
+            self._restore()
+        positions = self._positions
+        if positions is None:
+            positions = dict(self.topics.settled)
         self._positions = None  # until the batch is settled
         batch = self._waiting(positions)
         if batch.is_empty:
@@ -78,7 +83,7 @@ class MemoryStream:
         ]
         return Batch(tuple(waiting[: self.most]), tuple(lost))
 
-    def _taken_over(self) -> dict[Place, int]:
+    def _restore(self) -> None:
         places = [place for place in self.topics.records if place.topic in self.reads]
         ids = {place: CompactIds() for place in places}
         held = [p for p in self.topics.published if p.topic == self.repeats]
@@ -86,7 +91,7 @@ class MemoryStream:
         self.copy.forget(places)
         for place in places:
             self.copy.restore(place, ids[place], 0)
-        return dict(self.topics.settled)
+        self._in_doubt = False
 
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish and mark at once; see `EventStream`."""
@@ -94,7 +99,9 @@ class MemoryStream:
         fitting = [self._fitting(publication) for publication in publications]
         self.topics.published += fitting
         self.topics.settled |= batch.ends()
+        self._in_doubt = True
         self.fail("settled")
+        self._in_doubt = False
         self._positions = dict(self.topics.settled)
 
     def _fitting(self, publication: Publication) -> Publication:

@@ -1,0 +1,185 @@
+"""Taking a partition over: the order of the questions, and where to read on.
+
+The broker here is a script: what it holds changes between two questions, as it does where a
+predecessor's transaction is decided while its successor asks.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from consumer.restoring import Bounds, Restoring, Start, TakenOver, newest, read_start
+from schemas.errors import InvalidInput, OffsetsLost
+from schemas.records import Lost, Place
+from schemas.repeats import key_of, value_of
+
+HERE = Place("in", 3)
+HELD = Bounds(0, 20)
+
+
+@dataclass
+class Broker:
+    """Answers `Questions` about one partition; `before` happens before a question is answered."""
+
+    offset: int | None = 10
+    held: Bounds = HELD
+    repeats: list[tuple[bytes, bytes, bool]] = field(default_factory=list)  # key, value, committed
+    evaluates: bool = False
+    before: dict[str, Callable[["Broker"], None]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def _ask(self, question: str) -> None:
+        self.asked.append(question)
+        happens = self.before.pop(question, None)
+        if happens is not None:
+            happens(self)
+
+    def committed(self, places: Collection[Place]) -> Mapping[Place, int | None]:
+        self._ask("committed")
+        return dict.fromkeys(places, self.offset)
+
+    def bounds(self, places: Collection[Place]) -> Mapping[Place, Bounds]:
+        self._ask("bounds")
+        return dict.fromkeys(places, self.held)
+
+    def ends_of_repeats(self, partitions: Collection[int]) -> Mapping[int, Bounds]:
+        self._ask("ends")
+        return dict.fromkeys(partitions, Bounds(0, len(self.repeats)))
+
+    def settled(self, spans: Mapping[int, Bounds]) -> Iterator[tuple[int, bytes, bytes]]:
+        self._ask("settled")  # waits for markers: what lies in the span is decided from here on
+        for partition, span in spans.items():
+            for key, value, is_committed in self.repeats[span.first : span.end]:
+                if is_committed:
+                    yield partition, key, value
+
+    def evaluated(self, places: Collection[Place]) -> Collection[Place]:
+        self._ask("evaluated")
+        return places if self.evaluates else ()
+
+
+def entry(identity: str, offset: int, *, topic: str = "in") -> tuple[bytes, bytes, bool]:
+    return key_of(topic, "m-1", identity), value_of(offset, 1_000), True
+
+
+def taken_over(broker: Broker, *, start: Start | None = None, limit: int = 100) -> TakenOver:
+    restoring = Restoring(broker, limit, start, remembers=True)
+    return dict(restoring.take_over([HERE]))[HERE]
+
+
+def first_of(found: TakenOver, identity: str) -> int | None:
+    at = found.ids.get(key_of("in", "m-1", identity))
+    return None if at is None else at[0]
+
+
+def test_what_was_settled_comes_back() -> None:
+    found = taken_over(Broker(repeats=[entry("a", 4), entry("b", 7)]))
+
+    assert (found.position, first_of(found, "a"), first_of(found, "b")) == (10, 4, 7)
+
+
+def test_another_topics_ids_in_the_same_partition_stay_out() -> None:
+    found = taken_over(Broker(repeats=[entry("a", 4, topic="other")]))
+
+    assert len(found.ids) == 0
+
+
+def test_a_transaction_that_commits_while_the_offset_is_asked_for_is_restored_too() -> None:
+    # Failed when the topic's end was asked for before the committed offset: the ids of a
+    # predecessor's last transaction lay behind that end, and its events would be mailed twice.
+    def commit(broker: Broker) -> None:
+        broker.repeats.append(entry("late", 9))
+        broker.offset = 10
+
+    found = taken_over(Broker(offset=5, before={"committed": commit}))
+
+    assert (found.position, first_of(found, "late")) == (10, 9)
+
+
+def test_a_transaction_whose_marker_is_still_on_its_way_is_restored_too() -> None:
+    # Failed when the end was the last stable offset, which is what a read_committed reader's own
+    # question shows: the record lies before the high watermark and behind the stable offset.
+    key, value, _ = entry("being marked", 9)
+
+    def mark(broker: Broker) -> None:
+        broker.repeats[-1] = key, value, True
+
+    found = taken_over(Broker(repeats=[(key, value, False)], before={"settled": mark}))
+
+    assert first_of(found, "being marked") == 9
+
+
+def test_offsets_that_retention_took_are_lost_and_the_rest_goes_on() -> None:
+    found = taken_over(Broker(offset=10, held=Bounds(15, 20)))
+
+    assert (found.position, found.lost) == (15, Lost("in", 3, 10, 14))
+
+
+def test_nothing_is_lost_where_the_earliest_is_the_place() -> None:
+    assert taken_over(Broker(offset=15, held=Bounds(15, 20))).lost is None
+
+
+def test_a_partition_that_nobody_knows_begins_at_its_earliest() -> None:
+    found = taken_over(Broker(offset=None, held=Bounds(2, 20)))
+
+    assert (found.position, found.is_new, found.lost) == (2, True, None)
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        pytest.param(Broker(offset=None, evaluates=True), id="evaluated before"),
+        pytest.param(Broker(offset=None, repeats=[entry("a", 4)]), id="remembered"),
+        pytest.param(Broker(offset=30, held=Bounds(0, 20)), id="committed behind its end"),
+    ],
+)
+def test_a_partition_that_was_read_before_and_lost_its_place_stops_the_worker(
+    broker: Broker,
+) -> None:
+    with pytest.raises(OffsetsLost, match=r"in/3 .*run --from earliest\|latest\|OFFSET"):
+        taken_over(broker)
+
+
+@pytest.mark.parametrize(
+    ("word", "position"), [("earliest", 2), ("latest", 20), ("12", 12)], ids=str
+)
+def test_an_operators_word_decides_where_to_go_on(word: str, position: int) -> None:
+    broker = Broker(offset=None, held=Bounds(2, 20), evaluates=True)
+
+    assert taken_over(broker, start=read_start(word)).position == position
+
+
+def test_an_operators_word_is_no_matter_where_the_place_is_known() -> None:
+    assert taken_over(Broker(offset=10), start=Start("earliest")).position == 10
+
+
+@pytest.mark.parametrize("word", ["", "first", "-1", "1e3", "٣"])
+def test_another_word_is_none(word: str) -> None:
+    with pytest.raises(InvalidInput, match="allowed are earliest, latest and an offset"):
+        read_start(word)
+
+
+def test_whether_it_was_evaluated_is_asked_only_where_no_offset_says_so() -> None:
+    broker = Broker(offset=10, evaluates=True)
+
+    taken_over(broker)
+
+    assert "evaluated" not in broker.asked
+
+
+def test_no_more_is_read_than_there_is_room_for_and_the_window_says_so() -> None:
+    broker = Broker(repeats=[entry(str(number), number) for number in range(50)])
+
+    found = taken_over(broker, limit=10)
+
+    assert len(found.ids) == 20  # a marker may lie beside each id
+    assert first_of(found, "49") == 49
+    assert found.ids_since == 1_000
+
+
+def test_partitions_are_cut_to_reach_back_as_far_in_time() -> None:
+    assert newest({0: Bounds(0, 100), 1: Bounds(50, 350)}, 40) == {
+        0: Bounds(90, 100),
+        1: Bounds(320, 350),
+    }
