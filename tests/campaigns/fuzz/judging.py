@@ -38,6 +38,7 @@ from tests.campaigns.fuzz.values import TENANTS
 
 DECISION = Decision(datetime(2026, 11, 25, tzinfo=UTC), Generation(1))
 EXAMPLES = 20  # findings that are told in full
+SLOW = 0.1  # seconds from which on a record's processor time is asked for
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Judged:
     mails: int = 0
     by_mutation: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
-    slowest: float = 0.0  # seconds of processor time that one record took
+    slowest: float = 0.0  # seconds of processor time that one record took, if over `SLOW`
     warm: float = 0.0  # bytes of resident memory after the warm-up
     grown: float = 0.0  # share of that by which it grew until the end
 
@@ -128,7 +129,7 @@ def judge(
 
 
 def _judge_one(judged: Judged, planner: Planner, fuzzed: Fuzzed) -> None:
-    began = time.process_time()
+    began = time.perf_counter()
     try:
         share = planner.share(fuzzed.record)
         plan = Plan(shares=((fuzzed.record, share),), evaluations=())
@@ -136,13 +137,21 @@ def _judge_one(judged: Judged, planner: Planner, fuzzed: Fuzzed) -> None:
     except Exception as error:  # noqa: BLE001  the finding that this is all about
         _note(judged, fuzzed, f"raised {type(error).__name__}: {error}")
         return
-    judged.slowest = max(judged.slowest, time.process_time() - began)
+    if time.perf_counter() - began > SLOW:
+        judged.slowest = max(judged.slowest, _processor_seconds(planner, fuzzed))
     judged.mails += len(share.mails)
     counts = judged.by_mutation.setdefault(fuzzed.mutation, Counter())
     counts.update(_words(share))
     for letter in share.dead_letters:
         if letter.reason is DeadLetterReason.INTERNAL:
             _note(judged, fuzzed, letter.detail)
+
+
+def _processor_seconds(planner: Planner, fuzzed: Fuzzed) -> float:
+    """Judge it once more: the wall's clock counts what else the machine does."""
+    began = time.process_time()
+    planner.share(fuzzed.record)
+    return time.process_time() - began
 
 
 def _words(share: Share) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 FRONT = 120  # bytes: framing, event id, tenant, status, accounts
-RARELY = 0.01  # how often a record becomes huge: each costs a hundred others
+RARELY = 0.003  # how often a record becomes huge: each costs some hundred others
 MOST = 1_048_576  # bytes of a record, the input topics' limit
 
 Mutation = Callable[[Random, bytes, bytes], bytes]  # chance, value, another record's value
