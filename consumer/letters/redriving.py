@@ -31,6 +31,7 @@ class Redriving:
     home: Collection[tuple[str, str]]  # (group, topic) that a letter may be put back to
     tenant_of: TenantOf
     now: Callable[[], datetime]  # aware UTC
+    most: int = MOST  # letters in a transaction
 
     def survey(self, choice: Choice, progress: Callable[[int], None]) -> Survey:
         """Look only; say what would be put back."""
@@ -51,7 +52,7 @@ class Redriving:
         found = self.survey(choice, reading)
         places = {summary.at for summary in found.waiting()}
         done = 0
-        for chunk in chunks(_letters(self.topic.records(choice.since), places)):
+        for chunk in chunks(_letters(self.topic.records(choice.since), places), self.most):
             self.redriver.publish([p for letter in chunk for p in self._put_back(letter)])
             done += len(chunk)
             writing(done, len(places))
@@ -80,12 +81,12 @@ def _letters(records: Iterable[Record], places: Collection[Position]) -> Iterato
             yield letter
 
 
-def chunks(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+def chunks(letters: Iterable[Letter], most: int = MOST) -> Iterator[list[Letter]]:
     """Cut letters into transactions."""
     chunk, size = list[Letter](), 0
     for letter in letters:
         weight = len(letter.key or b"") + len(letter.value or b"")
-        if chunk and (len(chunk) == MOST or size + weight > MOST_BYTES):
+        if chunk and (len(chunk) == most or size + weight > MOST_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(letter)
