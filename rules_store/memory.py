@@ -67,15 +67,15 @@ class MemoryRulesStore:
             self.changed += 1
             self._past.append(after)
 
-    def edit_rule(
+    def edit_rules(
         self, tenant_id: TenantId, edit: Edit, *, dry_run: bool = False
     ) -> tuple[Change, ...]:
-        """Write the rule that is made of what a tenant has, and return that change."""
+        """Write the rules that are made of what a tenant has, and return what changed."""
         held = self.tenants.get(tenant_id)
         if held is None:
-            raise InvalidInput([f'there is no tenant "{tenant_id}"'])
+            raise InvalidInput([f"push-services: there is no tenant {tenant_id!r}"])
         changes: list[Change] = []
-        given = replace(held, rules=(edit(held),))
+        given = replace(held, rules=tuple(edit(held)))
         self.bring_in((given,), Extent.PART, changes.extend, dry_run=dry_run)
         return tuple(changes)
 

@@ -72,7 +72,7 @@ class RulesHistory(Protocol):
 
 
 Tell = Callable[[Sequence[Change]], None]
-Edit = Callable[[TenantRules], Rule]
+Edit = Callable[[TenantRules], Sequence[Rule]]  # what a tenant has → the rules to write
 
 
 class RulesWriter(Protocol):
@@ -106,10 +106,10 @@ class RulesWriter(Protocol):
         holds when the call returns. What `tenants` raises passes through.
         """
 
-    def edit_rule(
+    def edit_rules(
         self, tenant_id: TenantId, edit: Edit, *, dry_run: bool = False
     ) -> tuple[Change, ...]:
-        """Write the rule that is made of what a tenant has, and return that change.
+        """Write the rules that are made of what a tenant has, and return what changed.
 
         Everything else of the tenant stays. What `edit` raises passes through. Raise
         `InvalidInput` where there is no such tenant.

@@ -264,15 +264,15 @@ class SqlRulesStore:
             for chunk in chain((first,), chunks):
                 tell(_bring_in(connection, chunk, extent, dry_run=dry_run))
 
-    def edit_rule(
+    def edit_rules(
         self, tenant_id: TenantId, edit: Edit, *, dry_run: bool = False
     ) -> tuple[Change, ...]:
-        """Write the rule that is made of what a tenant has, and return that change."""
+        """Write the rules that are made of what a tenant has, and return what changed."""
         with self._transaction(dry_run=dry_run) as connection:
             found = _loaded(connection, (tenant_id,)).rules.tenants
             if not found:
-                raise InvalidInput([f'there is no tenant "{tenant_id}"'])
-            given = replace(found[0], rules=(edit(found[0]),))
+                raise InvalidInput([f"push-services: there is no tenant {tenant_id!r}"])
+            given = replace(found[0], rules=tuple(edit(found[0])))
             return _bring_in(connection, (given,), Extent.PART, dry_run=dry_run)
 
     def delete_rule(

@@ -3,6 +3,7 @@
 import typer
 
 from consumer.cli_rules.bringing_in import apply, import_
+from consumer.cli_rules.editing import add, edit
 from consumer.cli_rules.looking import export, list_rules, show
 from consumer.cli_rules.taking_out import delete
 
@@ -14,5 +15,7 @@ rules_app.command()(apply)
 rules_app.command("import")(import_)
 rules_app.command("list")(list_rules)
 rules_app.command()(show)
+rules_app.command()(add)
+rules_app.command()(edit)
 rules_app.command()(delete)
 rules_app.command()(export)

@@ -14,6 +14,7 @@ from schemas.subjects import one_line
 
 if TYPE_CHECKING:
     from rules_store.changes import Change, ChangeKind
+    from rules_store.files.differences import Difference
     from schemas.rules import Rule
 
 #: Bytes of told changes that are kept in memory; a million rules' are written to a file meanwhile.
@@ -48,8 +49,6 @@ class ToldChanges:
 
     def print(self) -> None:
         """Print what was changed, a line each, and the sum; ids and rules' descriptions only."""
-        from rules_store.changes import ChangeKind
-
         if self._as_json:
             typer.echo("[", nl=False)
         self._lines.seek(0)
@@ -58,8 +57,7 @@ class ToldChanges:
         if self._as_json:
             typer.echo("\n]" if self._counts else "]")
             return
-        total = ", ".join(f"{self._counts[kind]} {kind.value}" for kind in ChangeKind)
-        typer.echo(total + (" (dry run: nothing was changed)" if self._dry_run else ""))
+        typer.echo(_sum(self._counts, dry_run=self._dry_run))
 
     def _told(self, change: "Change") -> str:
         if not self._as_json:
@@ -73,6 +71,36 @@ def print_changes(changes: "Sequence[Change]", *, as_json: bool, dry_run: bool =
     with ToldChanges(as_json=as_json, dry_run=dry_run) as told:
         told.take(changes)
         told.print()
+
+
+def print_differences(
+    different: "Sequence[Difference]", *, as_json: bool, dry_run: bool = False
+) -> None:
+    """Say what is different, each change with the lines that went and came, and the sum."""
+    if as_json:
+        print_json([plain_difference(one) for one in different])
+        return
+    for one in different:
+        typer.echo(change_line(one.change))
+        for line in one.lines():
+            typer.echo(f"  {line[:1]} {line[1:]}")
+    typer.echo(_sum(Counter(one.change.kind for one in different), dry_run=dry_run))
+
+
+def plain_difference(different: "Difference") -> dict[str, object]:
+    """Return a change with what the thing was and is, in the form of a rules file."""
+    return {
+        **_plain_change(different.change),
+        "before": different.before,
+        "after": different.after,
+    }
+
+
+def _sum(counts: "Counter[ChangeKind]", *, dry_run: bool) -> str:
+    from rules_store.changes import ChangeKind
+
+    total = ", ".join(f"{counts[kind]} {kind.value}" for kind in ChangeKind)
+    return total + (" (dry run: nothing was changed)" if dry_run else "")
 
 
 def as_json(value: object) -> str:

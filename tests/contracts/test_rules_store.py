@@ -351,8 +351,8 @@ def test_a_rule_is_edited_on_what_its_tenant_has_and_the_rest_stays(store: Store
     two = a_rule(rule_id=RuleId("r-2"), description="zwei")
     store.apply([a_tenant_with(one, two)])
 
-    changes = store.edit_rule(
-        one.tenant_id, lambda held: replace(held.rules[1], subject=held.tenant.name)
+    changes = store.edit_rules(
+        one.tenant_id, lambda held: [replace(held.rules[1], subject=held.tenant.name)]
     )
 
     assert [(change.kind, change.thing_id) for change in changes] == [(ChangeKind.CHANGED, "r-2")]
@@ -362,7 +362,7 @@ def test_a_rule_is_edited_on_what_its_tenant_has_and_the_rest_stays(store: Store
 
 def test_a_rule_of_no_tenant_cannot_be_edited(store: Store) -> None:
     with pytest.raises(InvalidInput):
-        store.edit_rule(TenantId("m-2"), lambda held: held.rules[0])
+        store.edit_rules(TenantId("m-2"), lambda held: held.rules[:1])
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(store: Store) -> None:
@@ -370,7 +370,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(store: Store) -> None:
     before = store.load()
     tenant_id, rule_id = TenantId("m-10482"), RuleId("r-every-status")
 
-    edited = store.edit_rule(tenant_id, lambda _: a_rule(enabled=False), dry_run=True)
+    edited = store.edit_rules(tenant_id, lambda _: [a_rule(enabled=False)], dry_run=True)
     deleted = store.delete_rule(tenant_id, rule_id, dry_run=True)
 
     assert store.load() == before
