@@ -11,8 +11,7 @@ from functools import cache, reduce
 from operator import or_
 from typing import Final, NamedTuple, TypeAlias
 
-from rules_store.packing import Packed, pack
-from rules_store.recipients import Resolved, Verification, recipients_of, resolve_users
+from rules_store.packing import Packed, PackedUsers, pack, pack_users
 from rules_store.zones import is_zone
 from schemas.events import Routing
 from schemas.rules import (
@@ -26,7 +25,7 @@ from schemas.rules import (
     TenantRules,
     Trigger,
 )
-from schemas.vocabulary import TICKABLE, AccountId, EventType, PaymentStatus, UserId
+from schemas.vocabulary import TICKABLE, AccountId, EventType, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +33,9 @@ logger = logging.getLogger(__name__)
 Accounts: TypeAlias = tuple[AccountId, ...] | None
 Match: TypeAlias = tuple[int, Accounts, Packed]
 
-#: A bit for each status that a rule can hold; only tickable ones are ever asked for (R11).
-BIT: Final[Mapping[str, int]] = {status: 1 << at for at, status in enumerate(PaymentStatus)}
-_ASKED: Final[Mapping[str | None, int]] = {status: BIT[status] for status in TICKABLE}
+_BIT: Final[Mapping[str, int]] = {status: 1 << at for at, status in enumerate(PaymentStatus)}
+#: The bit of each status that is ever asked for: KON_REJECTED is another event type (R11).
+ASKED: Final[Mapping[str | None, int]] = {status: _BIT[status] for status in TICKABLE}
 
 #: One object for each mask: beyond 256 Python would make one for each rule.
 MASKS: Final = tuple(range(1 << len(PaymentStatus)))
@@ -52,6 +51,7 @@ class TenantEntry(NamedTuple):
     accounts: tuple[Accounts, ...] = ()
     on_update: tuple[Packed, ...] = ()
     on_rejected: tuple[Packed, ...] = ()
+    users: PackedUsers = ""
     rejected_rules: int = 0  #: that cannot be meant (R5)
 
     @property
@@ -63,7 +63,7 @@ class TenantEntry(NamedTuple):
         """Return the rules that want an event of this tenant, by id."""
         if routing.event_type is EventType.PAYMENT_FILE_REJECTED:
             return [(FILE_REJECTED, None, rule) for rule in self.on_rejected]
-        bit = _ASKED.get(routing.status, 0)
+        bit = ASKED.get(routing.status, 0)
         if not self.any_status & bit or routing.status == routing.previous_status:
             return ()
         touched = frozenset(routing.account_ids)
@@ -90,53 +90,62 @@ def _trigger(mask: int) -> Trigger:
 
 @cache
 def _ticked(mask: int) -> frozenset[PaymentStatus]:
-    return frozenset(status for status in PaymentStatus if mask & BIT[status])
+    return frozenset(status for status in PaymentStatus if mask & _BIT[status])
 
 
-def compile_tenant(
-    tenant_rules: TenantRules, verification: Verification, rejected_rules: int = 0
-) -> TenantEntry:
+def compile_tenant(tenant_rules: TenantRules, rejected_rules: int = 0) -> TenantEntry:
     """Compile a tenant's rules, all its own."""
-    tenant = with_known_zone(tenant_rules.tenant)
-    users = resolve_users(tenant_rules.users)
-    matches = [
-        compile_rule(rule, tenant, users, verification)
-        for rule in sorted(tenant_rules.rules, key=lambda rule: rule.rule_id)
-        if rule.enabled
-    ]
-    return entry_of(tenant, matches, rejected_rules)
-
-
-def entry_of(tenant: Tenant, matches: Sequence[Match], rejected_rules: int = 0) -> TenantEntry:
-    """Lay enabled rules, sorted by id, side by side."""
+    rules = sorted(tenant_rules.rules, key=lambda rule: rule.rule_id)
+    matches = [compile_rule(rule) for rule in rules if rule.enabled]
     on_update = [match for match in matches if match[0] != FILE_REJECTED]
-    masks = tuple([mask for mask, _, _ in on_update])
+    users = tenant_rules.users.values()
+    return entry_of(
+        with_known_zone(tenant_rules.tenant),
+        masks=[mask for mask, _, _ in on_update],
+        accounts=[accounts for _, accounts, _ in on_update],
+        on_update=[rule for _, _, rule in on_update],
+        on_rejected=[rule for mask, _, rule in matches if mask == FILE_REJECTED],
+        users=pack_users((one.user_id, one.email, one.language, one.active) for one in users),
+        rejected_rules=rejected_rules,
+    )
+
+
+def entry_of(
+    tenant: Tenant,
+    *,
+    masks: Iterable[int],
+    accounts: Iterable[Accounts],
+    on_update: Iterable[Packed],
+    on_rejected: Iterable[Packed],
+    users: PackedUsers,
+    rejected_rules: int = 0,
+) -> TenantEntry:
+    """Return the entry of a tenant's enabled rules, each kind sorted by id."""
+    held = tuple(masks)
     return TenantEntry(
         tenant,
-        reduce(or_, masks, 0),
-        masks,
-        tuple([accounts for _, accounts, _ in on_update]),
-        tuple([rule for _, _, rule in on_update]),
-        tuple([rule for mask, _, rule in matches if mask == FILE_REJECTED]),
+        reduce(or_, held, 0),
+        held,
+        tuple(accounts),
+        tuple(on_update),
+        tuple(on_rejected),
+        users,
         rejected_rules,
     )
 
 
-def compile_rule(
-    rule: Rule, tenant: Tenant, users: Mapping[UserId, Resolved], verification: Verification
-) -> Match:
+def compile_rule(rule: Rule) -> Match:
     """Take a rule apart into what finds it and the packed rest."""
-    whole = pack(rule, *recipients_of(rule, tenant, users, verification))
     trigger = rule.trigger
     if isinstance(trigger, OnFileRejected):
-        return FILE_REJECTED, None, whole
+        return FILE_REJECTED, None, pack(rule)
     chosen = trigger.accounts
     accounts = tuple(sorted(chosen.account_ids)) if isinstance(chosen, ChosenAccounts) else None
-    return _mask(trigger.ticked), accounts, whole
+    return _mask(trigger.ticked), accounts, pack(rule)
 
 
 def _mask(ticked: Iterable[PaymentStatus]) -> int:
-    return MASKS[sum(BIT[status] for status in frozenset(ticked))]
+    return MASKS[sum(_BIT[status] for status in frozenset(ticked))]
 
 
 def with_known_zone(tenant: Tenant) -> Tenant:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from rules_store.addresses import parse_address, split_addresses
+from rules_store.plain_addresses import is_plain
+from schemas.addresses import EmailAddress
 from schemas.errors import InvalidValue
 from schemas.rules import ExternalRecipient, Recipient, Rule, Tenant, User
 from schemas.vocabulary import Audience, Language, LeftOut, UserId
@@ -74,6 +76,7 @@ def _resolve_external(
 
 def _recipient(text: str, audience: Audience, language: Language) -> Resolved:
     try:
-        return Recipient(parse_address(text), audience, language)
+        address = EmailAddress(text) if is_plain(text) else parse_address(text)
     except InvalidValue:
         return LeftOut.BAD_ADDRESS
+    return Recipient(address, audience, language)

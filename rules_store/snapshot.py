@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from rules_store.buckets import Buckets
-from rules_store.entries import TenantEntry, compile_tenant, trigger_of
+from rules_store.entries import Match, TenantEntry, compile_tenant, trigger_of
 from rules_store.matching import is_known, is_unchanged
-from rules_store.packing import unpack
+from rules_store.packing import find_users, unpack
 from rules_store.ports import RejectedRule
-from rules_store.recipients import Verification
+from rules_store.recipients import Verification, recipients_of, resolve_users
 from schemas.events import Routing
 from schemas.rules import Rule, RulesAt, Tenant, TenantRules, WantedRule
 from schemas.vocabulary import EventType, Generation, Outcome, TenantId
@@ -28,6 +28,7 @@ class Snapshot:
     entries: Entries = field(default_factory=Buckets)  #: every tenant that has any rule
     rejected_rules: int = 0  #: stored rules that cannot be meant (R5)
     foreign_rules: int = 0  #: rules found under another tenant than their own; must stay 0 (R1)
+    verification: Verification = Verification.OFF
 
     @classmethod
     def compile(
@@ -49,8 +50,10 @@ class Snapshot:
             foreign += len(tenant_rules.rules) - len(own)
             if own:
                 tenants_own = replace(tenant_rules, rules=own)
-                entries[tenant_id] = compile_tenant(tenants_own, verification, refused[tenant_id])
-        return cls(rules_at.generation, Buckets(entries.items()), refused.total(), foreign)
+                entries[tenant_id] = compile_tenant(tenants_own, refused[tenant_id])
+        return cls(
+            rules_at.generation, Buckets(entries.items()), refused.total(), foreign, verification
+        )
 
     def with_entries(
         self, generation: Generation, changes: Mapping[TenantId, TenantEntry | None]
@@ -65,19 +68,21 @@ class Snapshot:
             rejected += entry.rejected_rules if entry else 0
             rejected -= before.rejected_rules if before else 0
         entries = self.entries.with_changes(changes)
-        return Snapshot(generation, entries, rejected, self.foreign_rules)
+        return replace(self, generation=generation, entries=entries, rejected_rules=rejected)
 
     def wanting(self, routing: Routing) -> tuple[WantedRule, ...]:
         """Return the rules that want the event, by id; those with nobody to mail to included."""
         entry = self.entries.find(routing.tenant_id)
         if entry is None:
             return ()
-        return tuple(
-            [
-                unpack(rule, entry.tenant, trigger_of(mask, accounts))
-                for mask, accounts, rule in entry.matching(routing)
-            ]
-        )
+        return tuple([self._wanted(entry, match) for match in entry.matching(routing)])
+
+    def _wanted(self, entry: TenantEntry, match: Match) -> WantedRule:
+        mask, accounts, packed = match
+        rule = unpack(packed, entry.tenant, trigger_of(mask, accounts))
+        users = resolve_users(find_users(entry.users, rule.internal_recipients))
+        recipients, left_out = recipients_of(rule, entry.tenant, users, self.verification)
+        return WantedRule(tenant=entry.tenant, rule=rule, recipients=recipients, left_out=left_out)
 
     def unwanted(self, routing: Routing) -> Outcome:
         """Say what becomes of an event that no rule wants; the first that holds wins."""

@@ -61,14 +61,19 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: object, _dialect: Dialect) -> datetime | None:
         """Return what a query gives."""
-        if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value)
-            except ValueError:
-                return None
-        if not isinstance(value, datetime):
+        return read_instant(value)
+
+
+def read_instant(value: object) -> datetime | None:
+    """Return the instant that a driver gives, aware and UTC, or None where it is none."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _flag(name: str, default: ColumnElement[bool]) -> Column[bool]:
