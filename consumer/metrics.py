@@ -58,6 +58,10 @@ class RulesFigures(NamedTuple):
     age_seconds: float  # since they were last known to be current
     load_failures: int
     rejected: int  # rules that cannot be meant
+    tenants: int = 0  # that have any rule
+    healed: int = 0  # tenants that a re-read found other than the generations told
+    too_old: bool = False
+    notices: bool = False  # whether PostgreSQL's notices come
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +147,10 @@ class WorkerMetrics:
         failures = rules.load_failures
         yield _count("push_rules_load_failures", "Times the rules could not be loaded.", failures)
         yield _gauge("push_rules_rejected", "Rules that cannot be meant.", rules.rejected)
+        yield _gauge("push_rules_tenants", "Tenants that have any rule.", rules.tenants)
+        yield _count("push_rules_healed", "Tenants changed behind our back.", rules.healed)
+        yield _gauge("push_rules_too_old", "1: older than they may become.", float(rules.too_old))
+        yield _gauge("push_rules_notices", "1: notices of changes come.", float(rules.notices))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,9 +18,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from consumer import settings_sources as sources
 from consumer import settings_values as values
 from consumer.kafka_settings import OWNED
+from consumer.rules_in_force import WhenTooOld
 from consumer.settings_sources import Given, Value
 from consumer.settings_values import Sender
 from mailer.smtp_client import TIMEOUTS
+from rules_store.recipients import Verification
 from schemas.errors import InvalidSettings, InvalidValue
 from schemas.vocabulary import WireFormat
 
@@ -158,6 +160,30 @@ class Settings(BaseSettings):
     rules_poll: _Duration = Field(
         timedelta(milliseconds=250),
         description="how often to ask for changed rules (ISO 8601)",
+    )
+    rules_notify: Annotated[bool, _read_by(values.yes_or_no)] = Field(
+        default=True,
+        description="let PostgreSQL's notices wake that question sooner; false behind PgBouncer in "
+        "transaction mode, which passes none on",
+    )
+    rules_reread: _Duration = Field(
+        timedelta(hours=1),
+        description="how long a round takes that reads every tenant's rules again, a few at a "
+        "time, and heals what no trigger told (ISO 8601)",
+    )
+    max_rules_age: _Duration = Field(
+        timedelta(minutes=5),
+        description="time since rules were last known to be current that is too long (ISO 8601)",
+    )
+    rules_too_old: Annotated[WhenTooOld, _word(list(WhenTooOld))] = Field(
+        WhenTooOld.WARN,
+        description="what run does with rules that are too old: warn and go on deciding by them, "
+        "or pause until the database answers",
+    )
+    external_verification: Annotated[Verification, _word(list(Verification))] = Field(
+        Verification.OFF,
+        description="whether external addresses get mails before they are verified: off for yes, "
+        "required for no",
     )
     batch_size: Annotated[int, _read_by(values.batch_size)] = Field(
         5_000, description="most records that are settled in one transaction, 1 to 100000"

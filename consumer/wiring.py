@@ -33,15 +33,18 @@ from consumer.publications import Publisher
 from consumer.registry import PublishedSchemas, Registry, RegistrySchemas
 from consumer.repeats import FirstOffset, Repeats, none_known
 from consumer.restoring import Start
+from consumer.rules_in_force import RulesInForce
 from consumer.settings import Settings
 from mailer.contents import House
 from mailer.rendering import Failed, Renderer, tell_nobody
 from mailer.sources import packaged_sources, sources_with_own
 from mailer.unsubscribing import Unsubscribing
 from rules_store.cache import RulesCache
+from rules_store.loading import SqlRulesSource
 from rules_store.migrating import check as check_rules
+from rules_store.notices import Notices
 from rules_store.snapshot import Snapshot
-from rules_store.sql import SqlRulesStore, engine_for
+from rules_store.sql import engine_for
 from schemas.addresses import EmailAddress
 from schemas.codec import Codec, WriterSchemas, encode_evaluation, encode_mail
 from schemas.errors import InvalidSettings, RegistryUnavailable, RenderFailed, Temporary
@@ -337,8 +340,20 @@ def evaluate(
     with ExitStack() as parts:
         engine = engine_for(url)
         parts.callback(engine.dispose)
-        cache = RulesCache(SqlRulesStore(engine), settings.rules_poll, monotonic)
+        source = SqlRulesSource(engine, settings.external_verification)
+        cache = RulesCache(
+            source, settings.rules_poll, monotonic, settings.rules_reread, beat=life.beat
+        )
         parts.callback(cache.stop)
+        notices = Notices(engine, cache.wake)
+        parts.callback(notices.stop)
+        in_force = RulesInForce(
+            cache=cache,
+            oldest=settings.max_rules_age,
+            when_too_old=settings.rules_too_old,
+            monotonic=monotonic,
+        )
+        figures = partial(_figures, in_force, notices)
         topics = event_types(settings)
         repeats = Repeats(settings.repeats_window, settings.repeats_limit)
         memory = kafka_clients.Memory(
@@ -352,17 +367,19 @@ def evaluate(
         metrics = WorkerMetrics(
             version=VERSION,
             event_types=topics,
-            rules=partial(_figures, cache),
+            rules=figures,
             lag=life.lag.seconds,
             default_subjects=lambda: mails.counts.default_subjects,
             window=lambda: repeats.window_seconds(milliseconds(utc_now())),
         )
         stream = parts.enter_context(closing(life.stream(*topics, memory=memory)))
         ready = {"rules_loaded": lambda: cache.is_loaded, "group_joined": lambda: stream.assigned}
-        status = partial(_worker_status, settings, cache, life.lag)
+        status = partial(_worker_status, settings, figures, life.lag)
         parts.enter_context(listening(settings, told(life, ready, status, metrics.exposition)))
         life.patiently("database", partial(check_rules, url))
         cache.start(stop)
+        if settings.rules_notify:
+            notices.start()
         life.wait_for_topics(
             *topics,
             settings.topic_outgoing_mail,
@@ -374,7 +391,7 @@ def evaluate(
         if stop.is_set():
             return
         work = Evaluating(
-            rules=cache.current,
+            rules=in_force,
             planner_for=partial(
                 planner,
                 settings,
@@ -414,19 +431,27 @@ def _prepare_repeats(settings: Settings, inputs: Sequence[str]) -> None:
     warn_of_short_retention(admin, needed)
 
 
-def _figures(cache: RulesCache) -> RulesFigures | None:
+def _figures(in_force: RulesInForce, notices: Notices) -> RulesFigures | None:
+    cache = in_force.cache
     if not cache.is_loaded:
         return None
+    snapshot = cache.current()
     return RulesFigures(
-        generation=cache.generation,
+        generation=snapshot.generation,
         age_seconds=cache.age_seconds(monotonic()),
         load_failures=cache.load_failures,
-        rejected=cache.current().rejected_rules,
+        rejected=snapshot.rejected_rules,
+        tenants=len(snapshot.entries),
+        healed=cache.healed,
+        too_old=in_force.are_too_old,
+        notices=notices.is_heard,
     )
 
 
-def _worker_status(settings: Settings, cache: RulesCache, lag: Lag) -> Mapping[str, object]:
-    figures = _figures(cache)
+def _worker_status(
+    settings: Settings, rules: Callable[[], RulesFigures | None], lag: Lag
+) -> Mapping[str, object]:
+    figures = rules()
     return {
         "version": VERSION,
         "group": settings.group_id,

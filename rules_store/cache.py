@@ -1,18 +1,20 @@
-"""The newest snapshot at hand: loaded once, then refreshed by a thread of its own.
+"""The newest snapshot at hand: loaded once, then kept fresh by a thread of its own.
 
-The generation is asked for again and again; where it moved, everything is read and compiled off
+The generation is asked for again and again; where it moved, what changed is read and packed off
 the worker's thread, and the finished snapshot takes the old one's place in one assignment. While
 the database is away the last good snapshot goes on serving, and its age grows (R42).
 """
 
 import gc
 import logging
+import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-from rules_store.ports import RulesStore
+from rules_store.rereading import Rereading
 from rules_store.snapshot import Snapshot
+from rules_store.sources import Progress, RulesSource
 from schemas.errors import PushError, Temporary
 from schemas.vocabulary import Generation
 
@@ -21,21 +23,46 @@ logger = logging.getLogger(__name__)
 #: Between attempts to load the first rules while the database is away.
 PAUSE = timedelta(seconds=1)
 
+#: How long a round through all tenants takes that reads each of them again.
+ROUND = timedelta(hours=1)
+
+TELL_EVERY = 2.0  # seconds between two lines about a load
+
 Monotonic = Callable[[], float]  # seconds that only grow
+
+
+class _Stopped(Exception):
+    """A load was broken off because the process stops."""
+
+
+def _unwatched() -> None:
+    """Tell nobody of a step."""
 
 
 class RulesCache:
     """Keeps the compiled rules of a store at most one poll behind it."""
 
-    def __init__(self, store: RulesStore, poll: timedelta, monotonic: Monotonic) -> None:
-        self._store = store
+    def __init__(
+        self,
+        source: RulesSource,
+        poll: timedelta,
+        monotonic: Monotonic,
+        round_: timedelta = ROUND,
+        beat: Callable[[], None] = _unwatched,
+    ) -> None:
+        """Make a cache without rules; `beat` is called while the first ones are loaded."""
+        self._source = source
         self._poll = poll.total_seconds()
         self._monotonic = monotonic
+        self._beat = beat
+        self._rereading = Rereading(source, round_, monotonic)
         self._snapshot: Snapshot | None = None
         self._known_at = monotonic()
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self.load_failures = 0  #: times that the store could not be asked or read
+        self.healed = 0  #: tenants that a re-read found other than the generations told
         self._failures_in_a_row = 0
 
     def start(self, stop: threading.Event) -> None:
@@ -46,9 +73,12 @@ class RulesCache:
         """
         while not stop.is_set():
             try:
-                self._load()
+                self._load(_Telling(self._monotonic, self._beat, stop))
+            except _Stopped:
+                return
             except Temporary as error:
                 self._count_failure(error)
+                self._beat()
                 stop.wait(PAUSE.total_seconds())
             else:
                 # What is loaded now stays: the collector need not look through it ever again.
@@ -61,8 +91,13 @@ class RulesCache:
     def stop(self) -> None:
         """End the refreshing; the last snapshot stays at hand."""
         self._stopping.set()
+        self._woken.set()
         if self._thread is not None:
             self._thread.join(timeout=5)
+
+    def wake(self) -> None:
+        """Ask the store now instead of at the next poll: somebody says that rules have changed."""
+        self._woken.set()
 
     @property
     def is_loaded(self) -> bool:
@@ -85,35 +120,65 @@ class RulesCache:
         return max(0.0, now - self._known_at)
 
     def refresh(self) -> None:
-        """Ask the store once, and load if its generation moved; keep what is there if it fails."""
+        """Ask the store once, and read what changed; keep what is there if it fails."""
         asked_at = self._monotonic()
         try:
-            if self._store.generation() == self.generation:
-                self._note_success(asked_at)
-            else:
-                self._load()
+            newest = self._source.generation()
+            if newest > self.generation:
+                self._take_changes()
+            elif newest < self.generation:  # a database restored from a backup counts on from there
+                self._load(_Telling(self._monotonic, _unwatched, self._stopping))
+            self._note_success(asked_at)
+        except _Stopped:
+            return
         except PushError as error:  # also a fatal one: the last good rules go on serving
             self._count_failure(error)
 
-    def _load(self) -> None:
-        asked_at = self._monotonic()
-        loaded = self._store.load()
-        snapshot = Snapshot.compile(loaded.rules, loaded.rejected)
-        self._snapshot = snapshot
-        self._note_success(asked_at)
-        logger.info(
-            "rules_swapped",
-            extra={
-                "generation": snapshot.generation,
-                "tenants": len(snapshot.entries),
-                "rejected_rules": snapshot.rejected_rules,
-                "seconds": round(self._monotonic() - asked_at, 3),
-            },
-        )
+    def reread(self) -> None:
+        """Read the next few tenants again if it is time, and heal what is not as it should be."""
+        snapshot = self.current()
+        if not self._rereading.is_due(snapshot):
+            return
+        try:
+            healed = self._rereading.next_slice(snapshot)
+        except PushError as error:
+            self._count_failure(error)
+            return
+        if healed:
+            self._snapshot = snapshot.with_entries(snapshot.generation, healed)
+            self.healed += len(healed)
+            logger.warning("rules_healed", extra={"tenants": sorted(healed)[:10]})
+
+    def _take_changes(self) -> None:
+        began = self._monotonic()
+        changes = self._source.changes(self.generation)
+        self._snapshot = self.current().with_entries(changes.generation, changes.entries)
+        self._tell_swapped(len(changes.entries), began)
+
+    def _load(self, tell: Callable[[Progress], None]) -> None:
+        began = self._monotonic()
+        self._snapshot = self._source.load(tell)
+        self._tell_swapped(len(self._snapshot.entries), began)
+        self._note_success(began)
+
+    def _tell_swapped(self, tenants: int, began: float) -> None:
+        snapshot = self.current()
+        fields = {
+            "generation": snapshot.generation,
+            "tenants": tenants,
+            "rejected_rules": snapshot.rejected_rules,
+            "seconds": round(self._monotonic() - began, 3),
+        }
+        logger.info("rules_swapped", extra=fields)
 
     def _keep_fresh(self) -> None:
-        while not self._stopping.wait(self._poll):
-            self.refresh()
+        while not self._stopping.is_set():
+            # Workers that were started together need not ask together ever after.
+            self._woken.wait(self._poll * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+            self._woken.clear()
+            if not self._stopping.is_set():
+                self.refresh()
+                self.reread()
 
     def _note_success(self, asked_at: float) -> None:
         self._known_at = asked_at
@@ -135,3 +200,27 @@ class RulesCache:
                     "age_seconds": round(self.age_seconds(self._monotonic()), 1),
                 },
             )
+
+
+class _Telling:
+    """Says in the log how far a load is, and breaks it off when asked to stop."""
+
+    def __init__(
+        self, monotonic: Monotonic, beat: Callable[[], None], stop: threading.Event
+    ) -> None:
+        self._monotonic, self._beat, self._stop = monotonic, beat, stop
+        self._told_at = monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Take in how far it is; see `RulesSource.load`."""
+        if self._stop.is_set():
+            raise _Stopped
+        self._beat()
+        if self._monotonic() - self._told_at >= TELL_EVERY:
+            self._told_at = self._monotonic()
+            fields = {
+                "tenants": progress.tenants,
+                "of_tenants": progress.of_tenants,
+                "rules": progress.rules,
+            }
+            logger.info("rules_loading", extra=fields)

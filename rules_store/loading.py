@@ -24,12 +24,13 @@ from rules_store import tables
 from rules_store.buckets import Buckets
 from rules_store.collector import collector_off
 from rules_store.entries import TenantEntry
+from rules_store.history import changed_tenants
 from rules_store.recipients import Verification
 from rules_store.rows import Row, StoredRows
 from rules_store.slices import compile_rows
 from rules_store.snapshot import Snapshot
 from rules_store.sources import Changes, Progress
-from rules_store.sql import _check_revision, _generation, reading
+from rules_store.sql import check_revision, generation_of, reading
 from schemas.vocabulary import Generation, TenantId
 
 #: Tenants that are read and packed at once: enough that statements cost little, few enough that
@@ -49,13 +50,13 @@ class SqlRulesSource:
     def generation(self) -> Generation:
         """Return the generation of the last committed change."""
         with reading(self.engine) as connection:
-            return _generation(connection)
+            return generation_of(connection)
 
     def load(self, tell: Callable[[Progress], None]) -> Snapshot:
         """Return all rules, telling after each slice how far it is."""
         with collector_off(), reading(self.engine) as connection:
-            _check_revision(connection)
-            generation = _generation(connection)
+            check_revision(connection)
+            generation = generation_of(connection)
             query = select(tables.tenants.c.tenant_id).order_by(tables.tenants.c.tenant_id)
             tenant_ids = list(connection.scalars(query))
             loaded: dict[TenantId, TenantEntry] = {}
@@ -73,6 +74,12 @@ class SqlRulesSource:
                 rejected_rules=rejected,
                 verification=self.verification,
             )
+
+    def changes(self, since: Generation) -> Changes:
+        """Return the entries of every tenant that was changed after a generation."""
+        with reading(self.engine) as connection:
+            check_revision(connection)
+            return self._changes(connection, sorted(changed_tenants(connection, since)))
 
     def entries(self, tenant_ids: Sequence[TenantId]) -> Changes:
         """Return the entries of these tenants, whether they were changed or not."""
@@ -92,7 +99,7 @@ class SqlRulesSource:
         changed: dict[TenantId, TenantEntry | None] = dict.fromkeys(tenant_ids)
         for at in range(0, len(tenant_ids), SLICE):
             changed |= self._entries(connection, Tenants.one_of(tenant_ids[at : at + SLICE]))
-        return Changes(_generation(connection), changed)
+        return Changes(generation_of(connection), changed)
 
     def _entries(self, connection: Connection, tenants: "Tenants") -> Entries:
         return compile_rows(_rows(connection, tenants))

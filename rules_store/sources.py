@@ -43,7 +43,7 @@ class RulesSource(Protocol):
     def changes(self, since: Generation) -> Changes:
         """Return the entries of every tenant that was changed after a generation, and no other.
 
-        What it costs depends on those alone. Asked for less than a moment ago, it may be none.
+        What it costs depends on those alone.
         """
 
     def entries(self, tenant_ids: Sequence[TenantId]) -> Changes:

@@ -169,7 +169,7 @@ def check_schema(engine: Engine) -> None:
     if file and file != ":memory:" and not Path(file).exists():  # asking would create it
         raise SchemaOutdated(f"the database file does not exist; {UPGRADE_HINT}")
     with reading(engine) as connection:
-        _check_revision(connection)
+        check_revision(connection)
 
 
 def found_revision(connection: Connection) -> str:
@@ -183,7 +183,8 @@ def found_revision(connection: Connection) -> str:
     return connection.scalar(query) or ""
 
 
-def _check_revision(connection: Connection) -> None:
+def check_revision(connection: Connection) -> None:
+    """Raise `SchemaOutdated` unless the tables are those this version needs, or newer ones."""
     found = found_revision(connection)
     if found < tables.REVISION:
         raise SchemaOutdated(
@@ -207,31 +208,31 @@ class SqlRulesStore:
     def generation(self) -> Generation:
         """Return the generation of the last committed change."""
         with reading(self.engine) as connection:
-            return _generation(connection)
+            return generation_of(connection)
 
     def load(self) -> LoadedRules:
         """Return all rules and the generation they form together, as of one instant."""
         with reading(self.engine) as connection:
-            _check_revision(connection)
-            return read_rows(_generation(connection), _stored_rows(connection, None))
+            check_revision(connection)
+            return read_rows(generation_of(connection), _stored_rows(connection, None))
 
     def load_as_of(self, tenant_id: TenantId, generation: Generation) -> TenantRules | None:
         """Return what the store held of a tenant at a generation."""
         with reading(self.engine) as connection:
-            _check_revision(connection)
+            check_revision(connection)
             loaded = read_rows(generation, rows_as_of(connection, tenant_id, generation))
         return next(iter(loaded.rules.tenants), None)
 
     def versions(self, tenant_id: TenantId, since: Generation) -> tuple[Version, ...]:
         """Return what of a tenant was created, changed and deleted after a generation."""
         with reading(self.engine) as connection:
-            _check_revision(connection)
+            check_revision(connection)
             return versions(connection, tenant_id, since)
 
     def load_tenants(self, tenant_ids: Sequence[TenantId]) -> LoadedRules:
         """Return what the store has of these tenants, those that are there."""
         with reading(self.engine) as connection:
-            _check_revision(connection)
+            check_revision(connection)
             return _loaded(connection, tenant_ids)
 
     def compare(
@@ -297,17 +298,18 @@ class SqlRulesStore:
         """Give a connection to tables of this version, alone among our writers if it writes."""
         if dry_run:
             with reading(self.engine) as connection:
-                _check_revision(connection)
+                check_revision(connection)
                 yield connection
             return
         with writing_to(self.engine) as connection:
-            _check_revision(connection)
+            check_revision(connection)
             writing.await_other_writers(connection)
             with signed(connection, self.changed_by):
                 yield connection
 
 
-def _generation(connection: Connection) -> Generation:
+def generation_of(connection: Connection) -> Generation:
+    """Return the generation of the last change that the connection sees."""
     number = connection.scalar(select(tables.rules_generation.c.generation))
     if number is None:
         raise SchemaOutdated(f"the rules' generation is missing; {UPGRADE_HINT}")
@@ -315,7 +317,7 @@ def _generation(connection: Connection) -> Generation:
 
 
 def _loaded(connection: Connection, tenant_ids: Sequence[TenantId]) -> LoadedRules:
-    return read_rows(_generation(connection), _stored_rows(connection, tenant_ids))
+    return read_rows(generation_of(connection), _stored_rows(connection, tenant_ids))
 
 
 def _bring_in(

@@ -3,6 +3,7 @@
 PushError
 ├── Temporary  wait: the same records come again
 │   ├── StoreUnavailable
+│   ├── RulesTooOld
 │   ├── LedgerUnavailable
 │   ├── KafkaUnavailable
 │   └── RegistryUnavailable
@@ -39,6 +40,10 @@ class Temporary(PushError):
 
 class StoreUnavailable(Temporary):
     """The rules store gave no answer."""
+
+
+class RulesTooOld(Temporary):
+    """The rules were last known to be current too long ago."""
 
 
 class LedgerUnavailable(Temporary):

@@ -20,6 +20,7 @@ from sqlalchemy import select, text
 
 from rules_store.cache import RulesCache
 from rules_store.history_tables import generations
+from rules_store.loading import SqlRulesSource
 from rules_store.migrating import upgrade
 from rules_store.snapshot import Snapshot
 from rules_store.sql import SqlRulesStore, engine_for
@@ -106,7 +107,7 @@ def campaign(postgresql: PostgreSQL) -> Iterator[Campaign]:
     store = SqlRulesStore(engine)
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO push_tenants (tenant_id, name) VALUES ('open', 'O')"))
-    cache = RulesCache(store, timedelta(milliseconds=100), time.monotonic)
+    cache = RulesCache(SqlRulesSource(engine), timedelta(milliseconds=100), time.monotonic)
     cache.start(threading.Event())
     yield run(store, cache, url)
     cache.stop()

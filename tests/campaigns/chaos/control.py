@@ -24,7 +24,8 @@ from consumer.process import run_until_stopped
 from consumer.publications import Publisher
 from consumer.settings import Settings, load_settings
 from rules_store.cache import RulesCache
-from rules_store.sql import SqlRulesStore, engine_for
+from rules_store.loading import SqlRulesSource
+from rules_store.sql import engine_for
 from schemas.codec import Codec, encode_evaluation
 from schemas.errors import KafkaUnavailable
 from schemas.framing import single_object_prefix
@@ -121,7 +122,7 @@ def _record(message: Message) -> Record:
 def evaluate(settings: Settings, stop: threading.Event) -> None:
     """Turn events into outgoing mails until asked to stop, as `run` does, but for the stream."""
     cache = RulesCache(
-        SqlRulesStore(engine_for(settings.database_url.get_secret_value())),
+        SqlRulesSource(engine_for(settings.database_url.get_secret_value())),
         settings.rules_poll,
         monotonic,
     )

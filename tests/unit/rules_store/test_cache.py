@@ -1,17 +1,21 @@
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
-from rules_store.cache import RulesCache
+from rules_store.cache import ROUND, RulesCache
 from rules_store.memory import MemoryRulesStore
-from rules_store.ports import LoadedRules
+from rules_store.memory_source import MemoryRulesSource
+from rules_store.rereading import SLICE
+from rules_store.snapshot import Snapshot
+from rules_store.sources import Changes, Progress
 from schemas.errors import PushError, SchemaOutdated, StoreUnavailable
-from schemas.vocabulary import Generation
-from tests.builders import a_routing, a_rule, a_tenant_with
+from schemas.rules import TenantRules
+from schemas.vocabulary import Generation, TenantId
+from tests.builders import a_routing, a_rule, a_tenant, a_tenant_with
 
 SOON = timedelta(milliseconds=5)
 NEVER = timedelta(hours=1)
@@ -28,22 +32,39 @@ class Seconds:
 
 
 @dataclass(slots=True)
-class FaultyStore:
-    """A store that fails as long as `fault` is set; `asked` is set whenever it is asked."""
+class FaultySource:
+    """A source that fails as long as `fault` is set; `asked` is set whenever it is asked."""
 
-    inner: MemoryRulesStore = field(default_factory=MemoryRulesStore)
+    inner: MemoryRulesSource = field(default_factory=lambda: MemoryRulesSource(MemoryRulesStore()))
     fault: PushError | None = None
     asked: threading.Event = field(default_factory=threading.Event)
     loads: int = 0
+    read: list[TenantId] = field(default_factory=list)  #: of a slow re-read
+
+    def apply(self, *tenants: TenantRules) -> None:
+        self.inner.store.apply(tenants)
 
     def generation(self) -> Generation:
         self._ask()
         return self.inner.generation()
 
-    def load(self) -> LoadedRules:
+    def load(self, tell: Callable[[Progress], None]) -> Snapshot:
         self._ask()
         self.loads += 1
-        return self.inner.load()
+        return self.inner.load(tell)
+
+    def changes(self, since: Generation) -> Changes:
+        self._ask()
+        return self.inner.changes(since)
+
+    def entries(self, tenant_ids: Sequence[TenantId]) -> Changes:
+        self._ask()
+        self.read += tenant_ids
+        return self.inner.entries(tenant_ids)
+
+    def tenants_after(self, tenant_id: TenantId | None, most: int) -> Sequence[TenantId]:
+        self._ask()
+        return self.inner.tenants_after(tenant_id, most)
 
     def _ask(self) -> None:
         self.asked.set()
@@ -52,10 +73,10 @@ class FaultyStore:
 
 
 @pytest.fixture
-def store() -> FaultyStore:
-    store = FaultyStore()
-    store.inner.apply([a_tenant_with(a_rule())])
-    return store
+def source() -> FaultySource:
+    source = FaultySource()
+    source.apply(a_tenant_with(a_rule()))
+    return source
 
 
 @pytest.fixture
@@ -64,8 +85,8 @@ def seconds() -> Seconds:
 
 
 @pytest.fixture
-def cache(store: FaultyStore, seconds: Seconds) -> Iterator[RulesCache]:
-    cache = RulesCache(store, NEVER, seconds)
+def cache(source: FaultySource, seconds: Seconds) -> Iterator[RulesCache]:
+    cache = RulesCache(source, NEVER, seconds)
     yield cache
     cache.stop()
 
@@ -82,10 +103,10 @@ def test_rules_are_there_once_it_has_started(cache: RulesCache) -> None:
     assert (cache.generation, len(cache.current().wanting(a_routing()))) == (1, 1)
 
 
-def test_a_change_is_felt_at_the_next_refresh(cache: RulesCache, store: FaultyStore) -> None:
+def test_a_change_is_felt_at_the_next_refresh(cache: RulesCache, source: FaultySource) -> None:
     started(cache)
     before = cache.current()
-    store.inner.apply([a_tenant_with()])
+    source.apply(a_tenant_with())
 
     cache.refresh()
 
@@ -94,7 +115,7 @@ def test_a_change_is_felt_at_the_next_refresh(cache: RulesCache, store: FaultySt
 
 
 def test_nothing_is_read_again_while_the_generation_stays(
-    cache: RulesCache, store: FaultyStore
+    cache: RulesCache, source: FaultySource
 ) -> None:
     started(cache)
     before = cache.current()
@@ -102,26 +123,28 @@ def test_nothing_is_read_again_while_the_generation_stays(
     cache.refresh()
 
     assert cache.current() is before
-    assert store.loads == 1
+    assert source.loads == 1
 
 
-def test_a_generation_that_went_back_is_a_change_too(cache: RulesCache, store: FaultyStore) -> None:
+def test_a_generation_that_went_back_is_a_change_too(
+    cache: RulesCache, source: FaultySource
+) -> None:
     # A database that was restored from a backup counts on from an earlier generation.
     started(cache)
-    store.inner = MemoryRulesStore()
+    source.inner = MemoryRulesSource(MemoryRulesStore())
 
     cache.refresh()
 
     assert (cache.generation, cache.current().wanting(a_routing())) == (0, ())
 
 
-def test_the_thread_feels_a_change(store: FaultyStore, seconds: Seconds) -> None:
-    cache = started(RulesCache(store, SOON, seconds))
-    store.inner.apply([a_tenant_with()])
-    store.asked.clear()
-    assert store.asked.wait(5)
-    store.asked.clear()
-    assert store.asked.wait(5)  # asked anew: what the time before found is swapped in
+def test_the_thread_feels_a_change(source: FaultySource, seconds: Seconds) -> None:
+    cache = started(RulesCache(source, SOON, seconds))
+    source.apply(a_tenant_with())
+    source.asked.clear()
+    assert source.asked.wait(5)
+    source.asked.clear()
+    assert source.asked.wait(5)  # asked anew: what the time before found is swapped in
 
     cache.stop()
 
@@ -130,10 +153,10 @@ def test_the_thread_feels_a_change(store: FaultyStore, seconds: Seconds) -> None
 
 @pytest.mark.parametrize("fault", [StoreUnavailable(), SchemaOutdated()])
 def test_the_last_good_rules_serve_while_the_store_is_away(
-    cache: RulesCache, store: FaultyStore, seconds: Seconds, fault: PushError
+    cache: RulesCache, source: FaultySource, seconds: Seconds, fault: PushError
 ) -> None:
     started(cache)
-    store.fault = fault
+    source.fault = fault
     seconds.now += 60
 
     cache.refresh()
@@ -143,13 +166,13 @@ def test_the_last_good_rules_serve_while_the_store_is_away(
 
 
 def test_rules_are_as_old_as_the_last_good_answer(
-    cache: RulesCache, store: FaultyStore, seconds: Seconds
+    cache: RulesCache, source: FaultySource, seconds: Seconds
 ) -> None:
     started(cache)
-    store.fault = StoreUnavailable()
+    source.fault = StoreUnavailable()
     seconds.now += 60
     cache.refresh()
-    store.fault = None
+    source.fault = None
 
     cache.refresh()
     seconds.now += 2
@@ -158,14 +181,14 @@ def test_rules_are_as_old_as_the_last_good_answer(
 
 
 def test_starting_waits_for_the_store_and_stops_when_told(
-    cache: RulesCache, store: FaultyStore
+    cache: RulesCache, source: FaultySource
 ) -> None:
-    store.fault = StoreUnavailable()
+    source.fault = StoreUnavailable()
     stop = threading.Event()
     starting = threading.Thread(target=cache.start, args=(stop,))
 
     starting.start()
-    assert store.asked.wait(5)
+    assert source.asked.wait(5)
     stop.set()
     starting.join(5)
 
@@ -173,8 +196,8 @@ def test_starting_waits_for_the_store_and_stops_when_told(
     assert not cache.is_loaded
 
 
-def test_starting_with_outdated_tables_is_fatal(cache: RulesCache, store: FaultyStore) -> None:
-    store.fault = SchemaOutdated()
+def test_starting_with_outdated_tables_is_fatal(cache: RulesCache, source: FaultySource) -> None:
+    source.fault = SchemaOutdated()
 
     with pytest.raises(SchemaOutdated):
         started(cache)
@@ -186,19 +209,172 @@ def test_asking_before_there_are_rules_is_an_error_and_never_no_rules(cache: Rul
 
 
 def test_an_outage_is_logged_less_and_less_often_and_so_is_its_end(
-    cache: RulesCache, store: FaultyStore, caplog: pytest.LogCaptureFixture
+    cache: RulesCache, source: FaultySource, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "rules_store.cache")
     started(cache)
     caplog.clear()
-    store.fault = StoreUnavailable()
+    source.fault = StoreUnavailable()
 
     for _ in range(9):
         cache.refresh()
-    store.fault = None
+    source.fault = None
     cache.refresh()
 
     assert [record.getMessage() for record in caplog.records] == [
         *["rules_unavailable"] * 4,  # the first failure, the second, the fourth, the eighth
         "rules_available",
     ]
+
+
+def another(name: str) -> TenantRules:
+    """Return a tenant of its own with a rule."""
+    tenant_id = TenantId(name)
+    return a_tenant_with(a_rule(tenant_id=tenant_id), tenant=a_tenant(tenant_id=tenant_id))
+
+
+def behind_our_back(source: FaultySource, *tenants: TenantRules) -> None:
+    """Let the store hold other tenants than it did, without any generation that tells."""
+    source.inner.store.tenants = {held.tenant.tenant_id: held for held in tenants}
+
+
+def read_again(cache: RulesCache, seconds: Seconds) -> None:
+    """Let a whole round of the slow re-read go by, a slice at a time."""
+    for _ in range(8):
+        seconds.now += ROUND.total_seconds() / 4
+        cache.reread()
+
+
+@pytest.mark.parametrize(
+    ("held", "wanting"),
+    [
+        pytest.param([a_tenant_with(a_rule(enabled=False))], {}, id="a rule switched off"),
+        pytest.param([], {}, id="a tenant gone"),
+        pytest.param(
+            [a_tenant_with(a_rule()), another("m-2")], {"m-10482": 1, "m-2": 1}, id="a new tenant"
+        ),
+    ],
+)
+def test_a_slow_reread_heals_what_no_generation_told(
+    cache: RulesCache,
+    source: FaultySource,
+    seconds: Seconds,
+    held: list[TenantRules],
+    wanting: dict[str, int],
+) -> None:
+    started(cache)
+    behind_our_back(source, *held)
+    cache.refresh()
+    assert len(cache.current().wanting(a_routing())) == 1
+
+    read_again(cache, seconds)
+
+    found = {
+        name: len(cache.current().wanting(a_routing(tenant_id=TenantId(name))))
+        for name in ("m-10482", "m-2")
+    }
+    assert {name: count for name, count in found.items() if count} == wanting
+    assert (cache.healed, cache.generation) == (1, 1)
+
+
+def test_a_reread_that_finds_all_as_it_should_be_changes_nothing(
+    cache: RulesCache, source: FaultySource, seconds: Seconds
+) -> None:
+    started(cache)
+    before = cache.current()
+
+    read_again(cache, seconds)
+
+    assert cache.current() is before
+    assert (cache.healed, source.loads) == (0, 1)
+    assert TenantId("m-10482") in source.read
+
+
+def test_a_round_takes_its_time_and_reads_each_tenant_in_small_slices(
+    source: FaultySource, seconds: Seconds
+) -> None:
+    # Would catch: all tenants read at once, which would hold up a batch.
+    source.apply(*(another(f"m-{number}") for number in range(SLICE * 4)))
+    cache = started(RulesCache(source, NEVER, seconds))
+
+    seconds.now += ROUND.total_seconds() / 8
+    cache.reread()
+    cache.reread()  # at once again: not due
+
+    assert len(source.read) <= 2 * SLICE
+    cache.stop()
+
+
+def test_a_slice_of_a_generation_that_is_not_here_yet_is_left_to_the_refresh(
+    cache: RulesCache, source: FaultySource, seconds: Seconds
+) -> None:
+    # Would catch: rules of two generations in one snapshot.
+    started(cache)
+    before = cache.current()
+    source.apply(a_tenant_with(), another("m-2"))
+
+    read_again(cache, seconds)
+    assert cache.current() is before
+    cache.refresh()
+
+    assert (cache.generation, len(cache.current().entries), cache.healed) == (2, 1, 0)
+
+
+def test_a_reread_that_fails_is_counted_and_comes_again(
+    cache: RulesCache, source: FaultySource, seconds: Seconds
+) -> None:
+    started(cache)
+    behind_our_back(source)
+    source.fault = StoreUnavailable()
+    read_again(cache, seconds)
+    failures = cache.load_failures
+    source.fault = None
+
+    read_again(cache, seconds)
+
+    assert failures > 0
+    assert len(cache.current().entries) == 0
+
+
+def test_a_notice_is_felt_without_waiting_for_the_poll(
+    source: FaultySource, seconds: Seconds
+) -> None:
+    cache = started(RulesCache(source, NEVER, seconds))
+    source.apply(a_tenant_with())
+    source.asked.clear()
+
+    cache.wake()
+
+    assert source.asked.wait(5)
+    cache.stop()
+    assert cache.generation == 2
+
+
+def test_how_far_a_load_is_stands_in_the_log_and_a_stop_breaks_it_off(
+    source: FaultySource, seconds: Seconds, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rules_store.cache")
+    stop = threading.Event()
+
+    def beat() -> None:
+        seconds.now += 3
+        stop.set()
+
+    cache = RulesCache(Telling(source), NEVER, seconds, beat=beat)
+    cache.start(stop)
+
+    (told,) = [record for record in caplog.records if record.getMessage() == "rules_loading"]
+    assert (told.__dict__["tenants"], told.__dict__["of_tenants"]) == (1, 2)
+    assert not cache.is_loaded
+
+
+class Telling(FaultySource):
+    """A source that tells twice how far its load is."""
+
+    def __init__(self, source: FaultySource) -> None:
+        super().__init__(source.inner)
+
+    def load(self, tell: Callable[[Progress], None]) -> Snapshot:
+        tell(Progress(1, 2, 10))
+        tell(Progress(2, 2, 20))
+        return super().load(tell)
