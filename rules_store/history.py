@@ -4,14 +4,18 @@ Everything here reads on an open connection, so that several answers belong to o
 """
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 
 from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
     Connection,
     Select,
     Table,
     and_,
+    bindparam,
     false,
     func,
     literal,
@@ -26,7 +30,7 @@ from rules_store.changes import Change, ChangeKind, Thing
 from rules_store.history_tables import HISTORY, generations
 from rules_store.ports import Version
 from rules_store.rows import Row, StoredRows
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, SchemaOutdated
 from schemas.vocabulary import Generation, TenantId
 
 
@@ -35,11 +39,34 @@ def changed_tenants(connection: Connection, since: Generation) -> frozenset[Tena
 
     A tenant that was deleted meanwhile is among them.
     """
-    later = select(generations.c.change_set).where(generations.c.generation > since)
-    each = (
-        select(kept.c.tenant_id).where(kept.c.change_set.in_(later)) for kept in HISTORY.values()
+    found = connection.scalars(_changed(connection.dialect.name), {"since": since})
+    return frozenset(map(TenantId, found))
+
+
+@cache
+def _changed(dialect: str) -> CompoundSelect[str]:
+    """Ask for the tenants changed `since`; made once, for a worker asks whenever rules change.
+
+    SQLite numbers change sets like generations. PostgreSQL is made to look each one up in the
+    index (OFFSET 0): before it has counted a table's rows it would rather read them all.
+    """
+    if dialect == "sqlite":
+        since: BindParameter[int] = bindparam("since")
+        return union(
+            *(select(k.c.tenant_id).where(k.c.change_set > since) for k in HISTORY.values())
+        )
+    later = select(generations.c.change_set).where(generations.c.generation > bindparam("since"))
+    changes = later.subquery()
+    looked_up = [
+        select(kept.c.tenant_id)
+        .where(kept.c.change_set == changes.c.change_set)
+        .offset(0)
+        .lateral()
+        for kept in HISTORY.values()
+    ]
+    return union(
+        *(select(each.c.tenant_id).select_from(changes.join(each, true())) for each in looked_up)
     )
-    return frozenset(map(TenantId, connection.scalars(union(*each))))
 
 
 def rows_as_of(connection: Connection, tenant_id: TenantId, generation: Generation) -> StoredRows:
@@ -48,10 +75,10 @@ def rows_as_of(connection: Connection, tenant_id: TenantId, generation: Generati
     Raise `InvalidInput` where it is older than the history, or not there yet.
     """
     _check_known(connection, generation)
+    known = {"tenant_id": tenant_id, "generation": generation}
 
     def rows(table: Table, *order: str) -> list[Row]:
-        query = _newest_versions(table, tenant_id, generation, order)
-        return [tuple(row) for row in connection.execute(query)]
+        return [tuple(row) for row in connection.execute(_newest_versions(table, order), known)]
 
     return StoredRows(
         tenants=rows(tables.tenants),
@@ -66,8 +93,11 @@ def rows_as_of(connection: Connection, tenant_id: TenantId, generation: Generati
 
 
 def _check_known(connection: Connection, generation: Generation) -> None:
-    span = select(func.min(generations.c.generation), func.max(generations.c.generation))
-    first, last = connection.execute(span).one()
+    # one by one: SQLite would read the whole index for both at once
+    first = connection.scalar(select(func.min(generations.c.generation)))
+    last = connection.scalar(select(func.max(generations.c.generation)))
+    if first is None or last is None:
+        raise SchemaOutdated("the rules' history is missing")
     if generation < first:
         fault = f"generation {generation}: the history begins at {first}"
     elif generation > last:
@@ -77,9 +107,9 @@ def _check_known(connection: Connection, generation: Generation) -> None:
     raise InvalidInput([fault])
 
 
-def _newest_versions(
-    table: Table, tenant_id: TenantId, generation: Generation, order: tuple[str, ...]
-) -> Select[Row]:
+@cache
+def _newest_versions(table: Table, order: tuple[str, ...]) -> Select[Row]:
+    """Ask for the rows of a `tenant_id` as of a `generation`; made once, which takes longest."""
     kept = HISTORY[table]
     age = func.row_number().over(
         partition_by=[kept.c[column.name] for column in table.primary_key.columns],
@@ -88,7 +118,10 @@ def _newest_versions(
     aged = (
         select(kept, age.label("age"))
         .join(generations, generations.c.change_set == kept.c.change_set)
-        .where(kept.c.tenant_id == tenant_id, generations.c.generation <= generation)
+        .where(
+            kept.c.tenant_id == bindparam("tenant_id"),
+            generations.c.generation <= bindparam("generation"),
+        )
         .subquery()
     )
     return (
@@ -104,7 +137,7 @@ def versions(connection: Connection, tenant_id: TenantId, since: Generation) -> 
     One version for each thing and generation; a rule changes with its statuses, accounts and
     recipients. What the history found in place when it began counts as created then.
     """
-    entries = connection.execute(_entries(tenant_id)).all()
+    entries = connection.execute(_entries(), {"tenant_id": tenant_id}).all()
     known: dict[_Named, str] = {}  # what there is, and a rule's description
     found: list[Version] = []
     for (generation, at, by, user), rows in groupby(entries, key=itemgetter(0, 1, 2, 3)):
@@ -145,8 +178,9 @@ _ID_COLUMNS = {
 }
 
 
-def _entries(tenant_id: TenantId) -> Select[Row]:
-    """Ask for all entries of a tenant in their order, each with the generation it belongs to."""
+@cache
+def _entries() -> Select[Row]:
+    """Ask for all entries of a `tenant_id` in their order, each with its generation."""
     each = []
     for table, kept in HISTORY.items():
         thing, id_column = _ID_COLUMNS.get(table, (Thing.RULE, "rule_id"))
@@ -166,7 +200,7 @@ def _entries(tenant_id: TenantId) -> Select[Row]:
                 (func.coalesce(kept.c.description, "") if is_rule else literal("")).label("said"),
             )
             .join(generations, generations.c.change_set == kept.c.change_set)
-            .where(kept.c.tenant_id == tenant_id)
+            .where(kept.c.tenant_id == bindparam("tenant_id"))
         )
     entries = union_all(*each).subquery()
     return select(entries).order_by(entries.c.generation, entries.c.entry)

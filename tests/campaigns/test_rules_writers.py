@@ -124,12 +124,13 @@ def run(store: SqlRulesStore, cache: RulesCache, url: str) -> Campaign:
         try:
             for writing in [pool.submit(writer.write) for writer in writers]:
                 writing.result()
+            recorder.stop()
+            last_of_writers = store.generation()
+            left_open.commit()
+            wait_until(lambda: cache.generation == store.generation(), "the cache has it all")
         finally:
             recorder.stop()
-        last_of_writers = store.generation()
-        left_open.commit()
-        wait_until(lambda: cache.generation == store.generation(), "the cache has it all")
-        watcher.stop()
+            watcher.stop()
         for done in looking:
             done.result()
     return Campaign(store, cache, recorder.seen, watcher.shown, first, last_of_writers)

@@ -161,6 +161,27 @@ def outdated(url: str) -> Iterator[SqlRulesStore]:
         yield filled(engine)
 
 
+def test_every_column_of_every_table_is_kept(engine: Engine) -> None:
+    filled(engine)
+
+    raw(
+        engine,
+        "UPDATE push_tenants SET language = 'en', time_zone = 'Europe/Vienna'",
+        "UPDATE push_users SET email = 'a@b.example', language = 'en', active = false",
+        "UPDATE push_bank_accounts SET iban = 'DE89370400440532013000', description = 'Haupt'",
+        "UPDATE push_rules SET all_accounts = true, subject = 'S', subject_may_show_amount = true,"
+        " subject_may_show_reference = true, detail_internal = 'full', detail_external = 'full',"
+        " enabled = false",
+        "UPDATE push_rule_internal_recipients SET position = 7",
+        "UPDATE push_rule_external_recipients SET position = 8, language = 'en',"
+        " verified_at = '2026-03-01T12:00:00+00:00'",
+    )
+
+    values = [value for rows in stored(engine).values() for row in rows for value in row]
+    assert None not in values  # or nothing is said about that column
+    assert remembered(engine) == stored(engine)
+
+
 def test_what_is_there_enters_at_the_generation_in_force(outdated: SqlRulesStore, url: str) -> None:
     before = outdated.generation()
 
@@ -254,3 +275,41 @@ def test_a_commit_wakes_whoever_listens_with_its_generation(on_postgresql: Engin
         heard = [note.payload for note in driver.notifies(timeout=5, stop_after=1)]
 
     assert heard == [str(store.generation())]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("UPDATE push_users SET active = false", id="rows of one statement"),
+        pytest.param("UPDATE push_users SET user_id = 'v' || user_id", id="under other keys"),
+        pytest.param(
+            "DO $$ BEGIN FOR n IN 1..40000 LOOP"
+            " UPDATE push_users SET active = false WHERE tenant_id = 'm' AND user_id = 'u' || n;"
+            " END LOOP; END $$",
+            id="a statement for each row",
+        ),
+        pytest.param("DELETE FROM push_tenants", id="cascading"),
+    ],
+)
+def test_forty_thousand_rows_in_one_transaction_cost_no_more_each_than_few(
+    on_postgresql: Engine, statement: str
+) -> None:
+    # shown to fail where vanished keys are found by NOT EXISTS: one row first makes the plan
+    filled(on_postgresql)
+    raw(
+        on_postgresql,
+        "INSERT INTO push_users (tenant_id, user_id, name)"
+        " SELECT 'm', 'u' || n, 'N' FROM generate_series(1, 40000) n",
+    )
+    before = SqlRulesStore(on_postgresql).generation()
+
+    raw(
+        on_postgresql,
+        "SET LOCAL statement_timeout = '60s'",  # what is quadratic takes many minutes
+        "UPDATE push_users SET active = true WHERE user_id = 'u'",
+        statement,
+    )
+
+    assert SqlRulesStore(on_postgresql).generation() == before + 1
+    assert remembered(on_postgresql) == stored(on_postgresql)

@@ -25,6 +25,8 @@ from tests.builders import a_rule, a_tenant_with, an_external_recipient
 from tests.migrations.raw_sql import RULE, UPDATED, disposed, filled, raw
 
 COUNTED = [table.name for table in tables.COUNTED]
+#: The tables of the first release, whose code also runs on newer ones.
+FIRST_RELEASE = [*COUNTED, "push_rules_generation"]
 
 
 # --- migrations ---
@@ -380,3 +382,38 @@ def writer_of_users(engine: Engine) -> Iterator[Connection]:
             yield connection
     finally:
         raw(engine, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+# --- release N on schema N + 1 ---
+
+
+def test_a_migration_leaves_the_columns_of_the_release_before_as_they_are(url: str) -> None:
+    upgrade(url, "0001")
+    with disposed(url) as engine:
+        before = {name: inspect(engine).get_columns(name) for name in FIRST_RELEASE}
+
+        upgrade(url)
+
+        after = {name: inspect(engine).get_columns(name) for name in FIRST_RELEASE}
+    assert list(map(repr, after.values())) == list(map(repr, before.values()))
+
+
+def test_this_release_runs_on_tables_that_a_later_one_has_widened(url: str) -> None:
+    tenant = a_tenant_with(a_rule(external_recipients=(an_external_recipient(),)))
+    upgrade(url)
+    with disposed(url) as engine:
+        raw(
+            engine,
+            *(f"ALTER TABLE {name} ADD COLUMN later TEXT DEFAULT 'x'" for name in COUNTED),
+            *(f"ALTER TABLE {name}_history ADD COLUMN later TEXT" for name in COUNTED),
+            "ALTER TABLE push_history ADD COLUMN later TEXT",
+            "CREATE TABLE push_later (id INTEGER PRIMARY KEY)",
+            f"UPDATE {tables.VERSION_TABLE} SET version_num = '9999'",
+        )
+        store = SqlRulesStore(engine)
+
+        store.apply([tenant])
+        check(url)
+
+        assert store.load().rules.tenants == (tenant,)
+        assert store.load_as_of(tenant.tenant.tenant_id, store.generation()) == tenant
