@@ -1,7 +1,6 @@
 """The work of `run`: the current rules, a plan, its publications."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -73,17 +72,17 @@ def whole_milliseconds(at: datetime) -> datetime:
 
 
 def _log(plan: Plan, records: int, seconds: float) -> None:
-    mails = sum(len(share.mails) for _, share in plan.shares)
+    mails = sum(len(share.mails) for share in plan.asking)
     level = logging.INFO if mails else logging.DEBUG
     if logger.isEnabledFor(level):
         fields = {
             "records": records,
             "mails": mails,
-            "outcomes": dict(Counter(str(share.outcome) for _, share in plan.shares)),
+            "outcomes": {str(outcome): count for outcome, count in plan.outcomes().items()},
             "seconds": round(seconds, 4),
         }
         logger.log(level, "batch_settled", extra=fields)
-    for _, share in plan.shares:
+    for share in plan.asking:
         if share.foreign_rules:
             logger.error("foreign_rule_refused", extra={"count": share.foreign_rules})
         for letter in share.dead_letters:

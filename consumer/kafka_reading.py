@@ -92,22 +92,23 @@ class Reading:
         return POLL if self._partitions.all_readable else POLL_WHILE_TAKING_OVER
 
     def _records(self, messages: Sequence[Message]) -> list[Record]:
-        return self._partitions.kept(
-            [record_of(message) for message in messages if self._is_record(message)]
-        )
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(record_of(message))
+            else:
+                self._look_at(error, Place(message.topic() or "", message.partition() or 0))
+        return self._partitions.kept(records)
 
-    def _is_record(self, message: Message) -> bool:
-        error = message.error()
-        if error is None:
-            return True
+    def _look_at(self, error: KafkaError, place: Place) -> None:
+        """Do what the consumer's error asks for; most are nothing but news."""
         meaning = consumer_meaning(error)
         if meaning is not None:
             raise meaning
         logger.warning("kafka_consumer_error", extra={"kafka_error": error.name()})
         if error.code() in PLACE_LOST:
-            place = Place(message.topic() or "", message.partition() or 0)
             self.take_over(self._partitions.readable([place]))
-        return False
 
     # --- partitions come and go -------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from schemas.records import Headers, Record
 
 def record_of(message: Message) -> Record:
     """Return a message that is no error as a record."""
+    headers = message.headers()
     return Record(
         message.topic(),  # type: ignore[arg-type]  # a record without an error has all of these
         message.partition(),  # type: ignore[arg-type]
@@ -14,13 +15,10 @@ def record_of(message: Message) -> Record:
         message.timestamp()[1],
         message.key(),
         message.value(),
-        _headers(message),
+        _pairs(headers) if headers else (),
     )
 
 
-def _headers(message: Message) -> Headers:
-    given = message.headers()
-    if not given:
-        return ()
+def _pairs(given: list[tuple[str, str | bytes | None]] | dict[str, str | bytes | None]) -> Headers:
     pairs = given.items() if isinstance(given, dict) else given
     return tuple((n, v.encode() if isinstance(v, str) else v) for n, v in pairs)

@@ -21,8 +21,7 @@ class Lag:
     def collected(self, batch: Batch) -> None:
         """Note the oldest record of each partition; one without a record is drained."""
         oldest: dict[Place, float | None] = dict.fromkeys(self._oldest)
-        for record in reversed(batch.records):
-            oldest[Place(record.topic, record.partition)] = record.timestamp / 1000
+        oldest.update({p: record.timestamp / 1000 for p, record in batch.firsts().items()})
         self._oldest = oldest
 
     def seconds(self) -> Mapping[Place, float]:

@@ -101,14 +101,16 @@ class WorkerMetrics:
 
     def settled(self, plan: Plan, seconds: float) -> None:
         """Count what a settled plan asked for, and the seconds from collecting to committing."""
-        for record, share in plan.shares:
-            self._records[self.event_types[record.topic], share.outcome] += 1
+        for each in plan.evaluations:
+            for outcome, count in each.outcomes.items():
+                self._records[self.event_types[each.topic], outcome] += count
+                self._lost += count * (outcome is Outcome.LOST)
+        for share in plan.asking:
             self._mails += len(share.mails)
             self._fallbacks += sum(mail.fallback for mail, _ in share.mails)
             self._foreign_rules += share.foreign_rules
             for letter in share.dead_letters:
                 self._dead_letters[letter.reason,] += 1
-        self._lost += sum(each.outcomes.get(Outcome.LOST, 0) for each in plan.evaluations)
         self._batches += 1
         self._batch.observe(seconds)
 

@@ -3,7 +3,8 @@
 The worker, the demo's terminal, `explain`, `simulate` and `preview` call the same `Planner`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -49,10 +50,10 @@ class Planner:
         Raise `RegistryUnavailable` where a writer schema could not be asked for.
         """
         earlier: Earlier = {}
-        shares = tuple([(record, self.share(record, earlier)) for record in batch.records])
+        shares = [self.share(record, earlier) for record in batch.records]
         return Plan(
-            shares=shares,
-            evaluations=(*map(self._lost, batch.lost), *self._evaluations(shares)),
+            shares=tuple(zip(batch.records, shares, strict=True)),
+            evaluations=(*map(self._lost, batch.lost), *self._evaluations(batch, shares)),
             settled=self._settled(earlier),
         )
 
@@ -155,18 +156,17 @@ class Planner:
             raise RenderFailed(f"the record has {len(value)} bytes, {LARGEST_MAIL} are the limit")
         return mail, value
 
-    def _evaluations(self, shares: tuple[tuple[Record, Share], ...]) -> tuple[Evaluation, ...]:
+    def _evaluations(self, batch: Batch, shares: Sequence[Share]) -> Iterator[Evaluation]:
         ranges: dict[Place, _Range] = {}
-        for record, share in shares:
-            place = Place(record.topic, record.partition)
+        for place, begin, end in batch.runs:
+            first, last = batch.records[begin].offset, batch.records[end - 1].offset
             counted = ranges.get(place)
             if counted is None:
-                counted = ranges[place] = _Range(record.offset, record.offset, {}, [])
-            counted.last = record.offset
-            counted.outcomes[share.outcome] = counted.outcomes.get(share.outcome, 0) + 1
-            if share.first_offset is not None:
-                counted.repeats.append(Repeat(record.offset, share.first_offset))
-        return tuple(self._evaluation(place, counted) for place, counted in ranges.items())
+                counted = ranges[place] = _Range(first, last, {}, [])
+            counted.last = last
+            counted.add(batch.records[begin:end], shares[begin:end])
+        for place, counted in ranges.items():
+            yield self._evaluation(place, counted)
 
     def _lost(self, gap: Lost) -> Evaluation:
         """Evaluate what nobody has read and nobody can any more."""
@@ -194,6 +194,20 @@ class _Range:
     last: int
     outcomes: dict[Outcome, int]
     repeats: list[Repeat]
+
+    def add(self, records: Sequence[Record], shares: Sequence[Share]) -> None:
+        """Count records that lie side by side by what became of them."""
+        kinds = {id(share): share for share in shares}  # of those without a mail, one for all
+        for kind, count in Counter(map(id, shares)).items():
+            share = kinds[kind]
+            self.outcomes[share.outcome] = self.outcomes.get(share.outcome, 0) + count
+        if Outcome.REPEATED in self.outcomes:
+            pairs = zip(records, shares, strict=True)
+            self.repeats += [
+                Repeat(record.offset, share.first_offset)
+                for record, share in pairs
+                if share.first_offset is not None
+            ]
 
 
 def is_of(tenant_id: str, wanted: WantedRule) -> bool:

@@ -38,7 +38,7 @@ class Publisher:
         )
 
     def _shares(self, plan: Plan, failed_at: datetime) -> Iterator[Publication]:
-        for _, share in plan.shares:
+        for share in plan.asking:
             for mail, value in share.mails:
                 yield Publication(topic=self.outgoing_mail, key=_mail_key(mail), value=value)
             yield from self.letters(share.dead_letters, failed_at)

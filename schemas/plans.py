@@ -1,8 +1,10 @@
 """What a batch asks of the outside, decided before anything is done."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from schemas.mails import OutgoingMail
@@ -63,7 +65,7 @@ class Evaluation:
     repeats: tuple[Repeat, ...] = ()  #: each record with the outcome `repeated`, in order
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Everything a batch asks for: shares in the batch's order, evaluations by partition.
 
@@ -73,3 +75,12 @@ class Plan:
     shares: tuple[tuple[Record, Share], ...]
     evaluations: tuple[Evaluation, ...]
     settled: tuple[SettledId, ...] = ()
+
+    @cached_property
+    def asking(self) -> tuple[Share, ...]:
+        """Return the shares that ask for anything: few, and all that is done goes by them."""
+        return tuple([s for _, s in self.shares if s.mails or s.dead_letters or s.foreign_rules])
+
+    def outcomes(self) -> Counter[Outcome]:
+        """Count the plan's records by what became of them."""
+        return sum((Counter(each.outcomes) for each in self.evaluations), Counter())

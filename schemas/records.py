@@ -5,6 +5,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from schemas.vocabulary import EventType
@@ -45,9 +48,21 @@ class Lost(NamedTuple):
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
+class Run(NamedTuple):
+    """Records of one partition that lie side by side in a batch, from `begin` on, before `end`."""
+
+    place: Place
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Records settled together, in order within each partition; ranges found to be lost too."""
+    """Records settled together, in order within each partition; ranges found to be lost too.
+
+    What is asked of a batch by partition goes by its runs: a client hands out many records of one
+    partition side by side, and looking at each again costs more than what is done with it.
+    """
 
     records: tuple[Record, ...] = ()
     lost: tuple[Lost, ...] = ()
@@ -57,19 +72,29 @@ class Batch:
         """Say whether there is nothing to settle."""
         return not self.records and not self.lost
 
-    def ends(self) -> dict[Place, int]:
-        """Return the offset to read on from, for each partition."""
-        ends = {Place(gap.topic, gap.partition): gap.last_offset + 1 for gap in self.lost}
-        for record in self.records:
-            ends[Place(record.topic, record.partition)] = record.offset + 1
-        return ends
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Return the batch's runs in its order."""
+        runs, end = [], 0
+        for place, records in groupby(self.records, key=itemgetter(0, 1)):
+            begin, end = end, end + sum(1 for _ in records)
+            runs.append(Run(Place(*place), begin, end))
+        return tuple(runs)
+
+    def firsts(self) -> dict[Place, Record]:
+        """Return the first record of each partition."""
+        return {run.place: self.records[run.begin] for run in reversed(self.runs)}
 
     def starts(self) -> dict[Place, int]:
         """Return the first offset of each partition."""
-        starts = {Place(gap.topic, gap.partition): gap.first_offset for gap in self.lost}
-        for record in self.records:
-            starts.setdefault(Place(record.topic, record.partition), record.offset)
-        return starts
+        firsts = {place: record.offset for place, record in self.firsts().items()}
+        return firsts | {Place(gap.topic, gap.partition): gap.first_offset for gap in self.lost}
+
+    def ends(self) -> dict[Place, int]:
+        """Return the offset to read on from, for each partition."""
+        ends = {Place(gap.topic, gap.partition): gap.last_offset + 1 for gap in self.lost}
+        ends.update({run.place: self.records[run.end - 1].offset + 1 for run in self.runs})
+        return ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

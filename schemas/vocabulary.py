@@ -19,6 +19,8 @@ Generation = NewType("Generation", int)
 class EventType(StrEnum):
     """What happened to a payment file. The value is also the topic's default name."""
 
+    __hash__ = str.__hash__  # asked for every record; the enum's own is Python code
+
     PAYMENT_FILE_REJECTED = "payment-file-rejected"  #: the platform refused a file
     PAYMENT_STATUS_UPDATED = "payment-status-updated"  #: a file took another status
 
@@ -124,6 +126,8 @@ class Verdict(StrEnum):
 
 class Outcome(StrEnum):
     """What became of a record. Each has exactly one: the first that holds, in this order."""
+
+    __hash__ = str.__hash__  # asked for every record; the enum's own is Python code
 
     UNREADABLE = "unreadable"  #: not an event; its dead letter says why
     REPEATED = "repeated"  #: a rule wants it, but its event id was settled before

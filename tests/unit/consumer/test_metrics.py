@@ -1,16 +1,18 @@
 """Metrics: what is counted, under which names, and that Prometheus can read it."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.metrics import DeliveryMetrics, RulesFigures, WorkerMetrics
 from mailer.results import Fate, Result
-from schemas.plans import DeadLetter, Plan, Share
+from schemas.plans import DeadLetter, Evaluation, Plan, Share
 from schemas.records import Place, Record
-from schemas.vocabulary import DeadLetterReason, EventType, Outcome
+from schemas.vocabulary import DeadLetterReason, EventType, Generation, Outcome
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -24,7 +26,17 @@ def a_letter(reason: DeadLetterReason) -> DeadLetter:
 
 
 def a_plan(*shares: Share) -> Plan:
-    return Plan(shares=tuple((a_record(), share) for share in shares), evaluations=())
+    evaluation = Evaluation(
+        topic=a_record().topic,
+        partition=0,
+        first_offset=0,
+        last_offset=len(shares) - 1,
+        rules_generation=Generation(1),
+        engine_version="1.2.3",
+        decided_at=datetime(2026, 11, 25, tzinfo=UTC),
+        outcomes=Counter(share.outcome for share in shares),
+    )
+    return Plan(shares=tuple((a_record(), share) for share in shares), evaluations=(evaluation,))
 
 
 def worker_metrics(
