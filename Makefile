@@ -1,6 +1,6 @@
 # The only entry. Needs Python 3.11 or newer (with venv) and make; what is missing is said.
 .DEFAULT_GOAL := help
-.PHONY: help install install-demo demo run deliver format lint quick test chaos fuzz check lock doctor \
+.PHONY: help install install-demo demo run deliver format lint quick test bench-mails chaos fuzz check lock doctor \
         system-packages fetch
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -57,6 +57,8 @@ chaos: install fetch ## kill, pause and starve everything under load, audit each
 
 fuzz: install ## spoilt records through codec, peek, planner and renderer (RECORDS= SEED=)
 	$(BIN)/python -m tests.campaigns.fuzz $(call options,RECORDS SEED)
+bench-mails: install ## what a mail costs, next to the same templates in ordinary Jinja (MAILS, ROUNDS)
+	@MAILS=$(or $(MAILS),2000) ROUNDS=$(or $(ROUNDS),7) $(BIN)/python -m tests.benchmarks.mails
 
 check: lint test ## what must be green before anything lands
 

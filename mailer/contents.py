@@ -6,10 +6,11 @@ made harmless first; templates escape it. How much is told goes by the level (em
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self, TypedDict
 
 from mailer.facts import Pair, amount, file_facts, reference, remarked, time_as_read
-from mailer.foreign import harmless, short
+from mailer.foreign import Harmless, harmless, short
 from mailer.jinja import Templates, compile_templates
 from mailer.labels import Labels, StatusLabels, Tone
 from mailer.reasons import bank_information, reasons, rejected_payments
@@ -166,13 +167,14 @@ class Author:
         self, event: PaymentEvent, event_type: EventType, wanted: WantedRule, level: DetailLevel
     ) -> tuple[str, bool]:
         """Return the rule's subject; one that is empty or cannot be read costs no mail (R33)."""
-        words = self._subject_words(event, event_type, wanted, level)
         subject = self._compiled(wanted.rule.subject, wanted.rule.subject_may_show)
-        line = "" if subject is None else subject.fill_in(words)
-        if line:
-            return line, False
-        default = self.labels.events[event_type].subject.fill_in(words)
-        return default, bool(wanted.rule.subject.strip())
+        if subject is not None:
+            line = subject.fill_in(self._subject_words(subject, event, wanted, level))
+            if line:
+                return line, False
+        default = self.labels.events[event_type].subject
+        words = self._subject_words(default, event, wanted, level)
+        return default.fill_in(words), bool(wanted.rule.subject.strip())
 
     def _compiled(self, text: str, may_show: frozenset[SubjectFact]) -> Subject | None:
         """Return a subject cut at its placeholders, once for all its mails; None if it is bad."""
@@ -184,24 +186,28 @@ class Author:
         return self._subjects[key]
 
     def _subject_words(
-        self, event: PaymentEvent, event_type: EventType, wanted: WantedRule, level: DetailLevel
+        self, subject: Subject, event: PaymentEvent, wanted: WantedRule, level: DetailLevel
     ) -> dict[str, str]:
-        labels = self.labels
-        words = {
-            "tenant": _tenant_name(wanted),
-            "event": labels.events[event_type].label,
-            "status": self._status_label(event, labels.status(_status_code(event))),
-            "rule": _description(wanted, labels),
-            "date": short_day_as_read(
-                in_zone(event.occurred_at, wanted.tenant.time_zone), labels.language
-            ),
-            SubjectFact.AMOUNT: "",
-            SubjectFact.REFERENCE: "",
-        }
-        if wanted.rule.subject_may_show and level is not DetailLevel.MINIMAL:
-            words[SubjectFact.AMOUNT] = amount(event, labels)
-            words[SubjectFact.REFERENCE] = reference(event, labels)
-        return words
+        """Return what stands for the words that a subject asks for."""
+        return {word: self._word(word, event, wanted, level) for word in subject.pieces[1::2]}
+
+    def _word(self, word: str, event: PaymentEvent, wanted: WantedRule, level: DetailLevel) -> str:
+        labels, shows = self.labels, level is not DetailLevel.MINIMAL
+        match word:
+            case "tenant":
+                return _tenant_name(wanted)
+            case "event":
+                return labels.events[event.routing.event_type].label
+            case "status":
+                return self._status_label(event, labels.status(_status_code(event)))
+            case "rule":
+                return _description(wanted, labels)
+            case "date":
+                day = in_zone(event.occurred_at, wanted.tenant.time_zone)
+                return short_day_as_read(day, labels.language)
+            case SubjectFact.AMOUNT:
+                return amount(event, labels) if shows else ""
+        return reference(event, labels) if shows else ""
 
     def _status_label(self, event: PaymentEvent, status: StatusLabels) -> str:
         return status.label or remarked(harmless(_status_code(event), _LONGEST_STATUS), self.labels)
@@ -236,26 +242,34 @@ def _tenant_name(wanted: WantedRule) -> str:
 
 
 def _description(wanted: WantedRule, labels: Labels) -> str:
-    told = harmless(wanted.rule.description, _LONGEST_DESCRIPTION)
+    told = _harmless_description(wanted.rule.description)
     return f"{told.text} {labels.remarks['gap']}" if told.has_gap else told.text
+
+
+@lru_cache(maxsize=4096)  # a rule's description is asked for in each of its mails
+def _harmless_description(text: str) -> Harmless:
+    return harmless(text, _LONGEST_DESCRIPTION)
 
 
 def wrapped(text: str) -> str:
     """Return plain text in 76 columns; a word that is longer, like a link, stays whole."""
     return "\n".join(
-        line if len(line) <= _COLUMNS else _filled(line.split()) for line in text.split("\n")
+        [line if len(line) <= _COLUMNS else _filled(line) for line in text.split("\n")]
     )
 
 
-def _filled(words: list[str]) -> str:
-    """Return words in lines as full as may be; textwrap takes twenty times as long."""
-    lines = [words[0]]
-    for word in words[1:]:
-        if len(lines[-1]) + 1 + len(word) <= _COLUMNS:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return "\n".join(lines)
+def _filled(line: str) -> str:
+    """Return a line as lines as full as may be; textwrap takes twenty times as long."""
+    rest, lines = line, list[str]()
+    while len(rest) > _COLUMNS:
+        end = rest.rfind(" ", 0, _COLUMNS + 1)
+        if end < 0:
+            end = rest.find(" ", _COLUMNS)
+        if end < 0:
+            break
+        lines.append(rest[:end])
+        rest = rest[end + 1 :]
+    return "\n".join([*lines, rest])
 
 
 _EVERYTHING = Words(

@@ -4,7 +4,7 @@ Each level shows what the one below shows, and more; `minimal` says nothing that
 could act on. Whatever comes from outside is made harmless here (R31).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from mailer.foreign import Harmless, harmless, harmless_file_name, harmless_id
@@ -12,6 +12,7 @@ from mailer.labels import Labels
 from mailer.wording import day_as_read, in_zone, instant_as_read, number_as_read, sum_as_read
 from schemas.bank_accounts import BankAccount
 from schemas.events import PaymentEvent, PaymentFileRejected, PaymentStatusUpdated
+from schemas.fields import is_uuid
 from schemas.rules import Rule, Tenant
 from schemas.vocabulary import Audience, DetailLevel
 
@@ -49,25 +50,34 @@ def remarked(text: Harmless, labels: Labels) -> str:
 
 def file_facts(event: PaymentEvent, tenant: Tenant, labels: Labels) -> list[Pair]:
     """Return what `standard` tells of the file, in the order in which it is read."""
+    names, language = labels.facts, labels.language
     pairs: list[Pair] = []
-    if isinstance(event, PaymentStatusUpdated):
-        pairs += _previous_status(event, labels)
-    pairs += _accounts(event.accounts, labels)
-    for name, text, made_harmless, most in (
-        ("file_name", event.file_name, harmless_file_name, LONGEST_FILE_NAME),
-        ("message_id", event.message_id, harmless_id, LONGEST_ID),
-        ("order_id", getattr(event, "order_id", None), harmless_id, LONGEST_ID),
-    ):
-        pairs += _foreign(name, text, made_harmless, most, labels)
-    pairs += _amounts(event, labels)
+    if isinstance(event, PaymentStatusUpdated) and event.previous_status:
+        pairs.append((names["previous_status"], _status_label(event.previous_status, labels)))
+    if event.accounts:
+        pairs += _accounts(event.accounts, labels)
+    if event.file_name:
+        file_name = remarked(harmless_file_name(event.file_name, LONGEST_FILE_NAME), labels)
+        pairs.append((names["file_name"], file_name))
+    if event.message_id:
+        pairs.append((names["message_id"], reference(event, labels)))
+    if isinstance(event, PaymentStatusUpdated) and event.order_id:
+        order_id = remarked(harmless_id(event.order_id, LONGEST_ID), labels)
+        pairs.append((names["order_id"], order_id))
+    if event.number_of_transactions is not None and event.number_of_transactions >= 0:
+        pairs.append((names["count"], number_as_read(event.number_of_transactions, language)))
+    if total := amount(event, labels):
+        pairs.append((names["sum"], total))
     if event.requested_execution_date is not None:
-        day = day_as_read(event.requested_execution_date, labels.language)
-        pairs.append((labels.facts["execution_date"], day))
-    if isinstance(event, PaymentFileRejected):
-        pairs += _origin(event, labels)
-    else:
+        day = day_as_read(event.requested_execution_date, language)
+        pairs.append((names["execution_date"], day))
+    if isinstance(event, PaymentStatusUpdated):
         pairs += _of_the_bank(event, tenant, labels)
-    return pairs + list(_foreign("file_id", event.file_id, harmless_id, LONGEST_ID + 1, labels))
+    else:
+        pairs += _origin(event, labels)
+    if event.file_id:
+        pairs.append((names["file_id"], _file_id(event.file_id, labels)))
+    return [pair for pair in pairs if pair[1]]  # some foreign texts hold nothing to be shown
 
 
 def reference(event: PaymentEvent, labels: Labels) -> str:
@@ -82,22 +92,12 @@ def amount(event: PaymentEvent, labels: Labels) -> str:
     return sum_as_read(event.control_sum, event.currency, labels.language)
 
 
-def _foreign(
-    name: str,
-    text: str | None,
-    made_harmless: Callable[[str, int], Harmless],
-    most: int,
-    labels: Labels,
-) -> Iterator[Pair]:
-    if text and (shown := remarked(made_harmless(text, most), labels)):
-        yield labels.facts[name], shown
+def _status_label(code: str, labels: Labels) -> str:
+    return labels.status(code).label or remarked(harmless_id(code, _LONGEST_WORD), labels)
 
 
-def _previous_status(event: PaymentStatusUpdated, labels: Labels) -> Iterator[Pair]:
-    code = event.previous_status
-    if code:
-        label = labels.status(code).label or remarked(harmless_id(code, _LONGEST_WORD), labels)
-        yield labels.facts["previous_status"], label
+def _file_id(file_id: str, labels: Labels) -> str:
+    return file_id if is_uuid(file_id) else remarked(harmless_id(file_id, LONGEST_ID), labels)
 
 
 def _accounts(accounts: tuple[BankAccount, ...], labels: Labels) -> Iterator[Pair]:
@@ -118,29 +118,22 @@ def more(count: int, labels: Labels) -> str:
     return labels.remarks["more"].replace("%(count)s", number_as_read(count, labels.language))
 
 
-def _amounts(event: PaymentEvent, labels: Labels) -> Iterator[Pair]:
-    yield from _count("count", event.number_of_transactions, labels)
-    if total := amount(event, labels):
-        yield labels.facts["sum"], total
-
-
-def _count(name: str, count: int | None, labels: Labels) -> Iterator[Pair]:
-    if count is not None and count >= 0:
-        yield labels.facts[name], number_as_read(count, labels.language)
-
-
-def _of_the_bank(event: PaymentStatusUpdated, tenant: Tenant, labels: Labels) -> Iterator[Pair]:
+def _of_the_bank(event: PaymentStatusUpdated, tenant: Tenant, labels: Labels) -> list[Pair]:
+    names, pairs = labels.facts, list[Pair]()
     if event.uploaded_at is not None:
-        yield labels.facts["uploaded_at"], time_as_read(event.uploaded_at, tenant, labels)
-    yield from _count("rejected_count", event.rejected_count, labels)
+        pairs.append((names["uploaded_at"], time_as_read(event.uploaded_at, tenant, labels)))
+    if event.rejected_count is not None and event.rejected_count >= 0:
+        count = number_as_read(event.rejected_count, labels.language)
+        pairs.append((names["rejected_count"], count))
     if event.rejected_sum is not None and event.currency is not None:
         total = sum_as_read(event.rejected_sum, event.currency, labels.language)
-        yield labels.facts["rejected_sum"], total
+        pairs.append((names["rejected_sum"], total))
+    return pairs
 
 
-def _origin(event: PaymentFileRejected, labels: Labels) -> Iterator[Pair]:
-    named = labels.origins.get(event.origin or "")
-    if named is not None:
-        yield labels.facts["origin"], named
-    else:
-        yield from _foreign("origin", event.origin, harmless, _LONGEST_WORD, labels)
+def _origin(event: PaymentFileRejected, labels: Labels) -> list[Pair]:
+    if not event.origin:
+        return []
+    named = labels.origins.get(event.origin)
+    told = named or remarked(harmless(event.origin, _LONGEST_WORD), labels)
+    return [(labels.facts["origin"], told)]

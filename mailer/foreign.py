@@ -7,6 +7,7 @@ of a card shows its last four signs only. Escaping is the templates' part.
 
 import re
 import string
+from functools import lru_cache
 from typing import NamedTuple
 
 from schemas.bank_accounts import masked
@@ -24,6 +25,8 @@ _BAIT = re.compile(  # within a word
     rf"[^\W_]{_DOT}(?:xn--\w|[^\W\d_]{{2}})",
     re.IGNORECASE,
 )
+#: Too short for an IBAN or a card, and without anything that a link has: most ids and file names.
+_PLAIN = re.compile(r"[A-Za-z0-9_+-](?:[A-Za-z0-9 _+-]{0,10}[A-Za-z0-9_+-])?")
 #: Most texts hold none of these and are harmless as they are.
 _SUSPECT = re.compile(r"[\d:@\\.\u3002\uff0e\uff61]")
 
@@ -54,6 +57,8 @@ class Harmless(NamedTuple):
 
 def harmless(text: str, most: int) -> Harmless:
     """Return free text as one line of at most so many characters."""
+    if len(text) <= most and _PLAIN.fullmatch(text):
+        return Harmless(text)
     line, has_gap = one_line(text[: most * _HASTE]), False
     if _SUSPECT.search(line):
         line, has_gap = _without_bait(_without_cards(_without_ibans(line)))
@@ -62,6 +67,8 @@ def harmless(text: str, most: int) -> Harmless:
 
 def harmless_id(text: str, most: int) -> Harmless:
     """Return an id as one line; it is masked only where it is an IBAN by its check digits."""
+    if len(text) <= most and _PLAIN.fullmatch(text):
+        return Harmless(text)
     line, has_gap = one_line(text[: most * _HASTE]), False
     if _SUSPECT.search(line):
         line, has_gap = _without_bait(_without_checked_ibans(line))
@@ -79,6 +86,7 @@ def harmless_file_name(text: str, most: int) -> Harmless:
     return name._replace(text=f"{name.text}.{ending}")
 
 
+@lru_cache(maxsize=4096)  # a tenant's name is asked for in each of its mails
 def short(text: str, most: int) -> str:
     """Return a name that the platform's tenants have, as one line that shows by … if it was cut.
 
@@ -101,6 +109,8 @@ def _without_bait(line: str) -> tuple[str, bool]:
 
 def _without_ibans(line: str) -> str:
     """Mask what looks like an IBAN, mistyped or not; what stands behind it stays readable."""
+    if _IBAN.search(line) is None:
+        return line
     guessed = _STRICT_IBAN.sub(_masked_guess, _without_checked_ibans(line))
     return _STRICT_IBAN.sub(GAP, guessed)  # what arose only where a mask ends
 

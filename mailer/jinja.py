@@ -35,7 +35,9 @@ class Templates:
     def fill_in(self, name: str, words: Words) -> str:
         """Return the filled-in template, or raise `RenderFailed` naming it and no word."""
         try:
-            return self.compiled[name].render(words)
+            template = self.compiled[name]
+            context = template.new_context(dict(words))  # what `render` does, without its detours
+            return "".join(template.root_render_func(context))
         except Exception as error:  # a template may raise anything
             raise RenderFailed(f"{name}: {type(error).__name__}") from error
 
@@ -48,7 +50,7 @@ def compile_templates(
     `sources` are templates by file name, `texts` those of the language, and each of `trials` has
     every word that a template may ask for.
     """
-    escaped = {name: str(escape(text)) for name, text in texts.items()}
+    escaped = {name: _as_html(text) for name, text in texts.items()}
     kinds = {
         "html": _Kind.of(sources, escaped, autoescape=True),
         "txt": _Kind.of(sources, texts, autoescape=False),
@@ -63,6 +65,14 @@ def compile_templates(
     if faults:
         raise InvalidSettings(faults)
     return Templates(compiled)
+
+
+def _as_html(text: str) -> str:
+    """Return a text escaped, with references for what is not ASCII.
+
+    A page of ASCII and Latin letters takes a byte a sign in memory, and is encoded at once.
+    """
+    return str(escape(text)).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,10 +234,19 @@ def _status_labels(entries: Mapping[str, str], table: str, tone: Tone, call: Cal
         what_to_do=what_to_do,
         tone=tone,
         call=entries[f"calls.{call}"],
-        preview=textwrap.shorten(
-            f"{warning or meaning} {what_to_do}", _LONGEST_PREVIEW, placeholder=" …"
-        ),
+        preview=_preview(f"{warning or meaning} {what_to_do}"),
     )
+
+
+def _preview(text: str) -> str:
+    """Return as many whole sentences as a list of mails shows."""
+    first, *others = re.split(r"(?<=[.!?]) ", text)
+    shown = textwrap.shorten(first, _LONGEST_PREVIEW, placeholder=" …")
+    for sentence in others:
+        if len(shown) + 1 + len(sentence) > _LONGEST_PREVIEW:
+            break
+        shown += f" {sentence}"
+    return shown
 
 
 def _advice(table: str, entries: Mapping[str, str]) -> dict[ReasonClass, str]:

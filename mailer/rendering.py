@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from html import escape
 from typing import Self
 
@@ -219,6 +220,7 @@ def _authors(files: Sources, house: House) -> dict[Language, Author]:
     return authors
 
 
+@lru_cache(maxsize=10_000)
 def _list_name(tenant_id: TenantId, rule_id: RuleId) -> str:
     """Return what readers filter a rule's mails by, and behind the dot all of the tenant's.
 

@@ -6,12 +6,13 @@ currency; putting them together here costs a tenth of what Babel takes for each 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_datetime, get_month_names
+from babel.dates import get_month_names, get_timezone_gmt, get_timezone_name
 from babel.numbers import get_currency_precision, get_decimal_symbol, get_group_symbol
 
 from schemas.rules import DEFAULT_TIME_ZONE
@@ -32,7 +33,7 @@ class _Manner:
     short_months: Mapping[int, str]
     day: str
     short_day: str
-    instant: str
+    clock: str
     sum: str
     group: str
     decimal: str
@@ -46,7 +47,7 @@ def _manner(language: Language) -> _Manner:
         short_months=get_month_names("abbreviated", locale=locale),
         day="{day}. {month} {year}" if german else "{day} {month} {year}",
         short_day="{day:02}.{number:02}.{year}" if german else "{day} {short} {year}",
-        instant="{day}, {at:%H:%M:%S} Uhr ({zone})" if german else "{day}, {at:%H:%M:%S} ({zone})",
+        clock=" Uhr" if german else "",
         sum="{number} {currency}" if german else "{currency} {number}",
         group=get_group_symbol(locale),
         decimal=get_decimal_symbol(locale),
@@ -70,9 +71,9 @@ def in_zone(at: datetime, zone_name: str) -> datetime:
 
 def instant_as_read(at: datetime, language: Language) -> str:
     """Return date, time to the second and zone: "12. März 2026, 09:31:17 Uhr (MEZ)"."""
-    hour = at.replace(minute=0, second=0, microsecond=0)
-    zone = _zone(hour, at.tzinfo, at.utcoffset(), language)
-    return _manner(language).instant.format(day=day_as_read(at, language), at=at, zone=zone)
+    zone = _zone(at.tzinfo, at.utcoffset(), bool(at.dst()), language)
+    time = f"{at.hour:02}:{at.minute:02}:{at.second:02}{_manner(language).clock}"
+    return f"{day_as_read(at, language)}, {time} ({zone})"
 
 
 def day_as_read(day: date, language: Language) -> str:
@@ -113,13 +114,13 @@ def _digits(currency: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _zone(hour: datetime, zone: tzinfo | None, offset: timedelta | None, language: Language) -> str:
-    """Return a zone's short name where the language has one, else its distance: GMT-04:00.
-
-    Zone and offset are there for the cache: equal instants of two zones are equal to it, and so
-    are the two hours that the end of summer time gives one name.
-    """
-    short = format_datetime(hour, "z", locale=_LOCALES[language])
+def _zone(zone: tzinfo | None, offset: timedelta | None, is_dst: bool, language: Language) -> str:
+    """Return a zone's short name where the language has one, else its distance: GMT-04:00."""
+    locale = _LOCALES[language]
+    season: Literal["daylight", "standard"] = "daylight" if is_dst else "standard"
+    short = get_timezone_name(zone, "short", locale=locale, zone_variant=season)
     if short.isalpha() and short.isupper():
         return short
-    return format_datetime(hour, "OOOO", locale=_LOCALES[language])
+    return get_timezone_gmt(
+        datetime(2000, 1, 1, tzinfo=timezone(offset or timedelta())), "long", locale
+    )

@@ -5,6 +5,7 @@ hot path a record costs a look-up and a peek.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from schemas.avro import AvroSchema
@@ -18,6 +19,7 @@ from schemas.fields import (
     fields_of_mail,
     mail_from_fields,
 )
+from schemas.flat_writing import Write, compile_writer
 from schemas.framing import CONFLUENT_LEAD, Framed, SchemaName, unframe
 from schemas.mails import OutgoingMail
 from schemas.peeking import Peek, compile_peek
@@ -121,7 +123,12 @@ def encode_event(event: PaymentEvent, prefix: bytes) -> bytes:
 
 def encode_mail(mail: OutgoingMail, prefix: bytes) -> bytes:
     """Return an outgoing mail's value."""
-    return published(OUTGOING_MAIL).write(fields_of_mail(mail), prefix)
+    return _mail_writer()(fields_of_mail(mail), prefix)
+
+
+@cache
+def _mail_writer() -> Write:
+    return compile_writer(published(OUTGOING_MAIL))
 
 
 def encode_evaluation(evaluation: Evaluation, prefix: bytes) -> bytes:

@@ -285,8 +285,38 @@ def _plain(value: Any) -> Any:
 
 
 def fields_of_mail(mail: OutgoingMail) -> dict[str, Any]:
-    """Return the Avro fields of an outgoing mail."""
-    return _fields_of_value(mail)
+    """Return the Avro fields of an outgoing mail.
+
+    Field by field: one is written for each mail, and asking a dataclass for its fields costs more
+    than Avro does.
+    """
+    return {
+        "mail_id": mail.mail_id,
+        "event_id": mail.event_id,
+        "rule_id": mail.rule_id,
+        "tenant_id": mail.tenant_id,
+        "file_id": mail.file_id,
+        "event_type": mail.event_type,
+        "audience": mail.audience,
+        "language": mail.language,
+        "recipient": mail.recipient.text,
+        "subject": mail.subject,
+        "text": mail.text,
+        "html": mail.html,
+        "from_address": mail.from_address.text,
+        "from_name": mail.from_name,
+        "reply_to": None if mail.reply_to is None else mail.reply_to.text,
+        "date": milliseconds(mail.date),
+        "message_id": mail.message_id,
+        "thread_root": mail.thread_root,
+        "list_id": mail.list_id,
+        "unsubscribe_url": mail.unsubscribe_url,
+        "unsubscribe_mailto": mail.unsubscribe_mailto,
+        "expires_at": milliseconds(mail.expires_at),
+        "template_revision": mail.template_revision,
+        "rules_generation": mail.rules_generation,
+        "fallback": mail.fallback,
+    }
 
 
 def mail_from_fields(fields: Fields) -> OutgoingMail:

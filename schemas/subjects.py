@@ -56,7 +56,7 @@ def one_line(text: str) -> str:
     Takes out what could start a header line, or turn the reading direction of what follows
     (email.md, section 3): Unicode categories Cc, Cf, Cs, Co, Cn, Zl, Zp.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # none of these categories, and no separator but the plain blank
         return " ".join(text.split())
     return " ".join("".join(map(_harmless, text)).split())
 

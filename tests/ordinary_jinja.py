@@ -27,7 +27,10 @@ def ordinary_templates(
     texts: Mapping[str, str], sources: Sources | None = None
 ) -> OrdinaryTemplates:
     templates = (sources or packaged_sources()).templates
-    escaped = {name: str(escape(text)) for name, text in texts.items()}
+    escaped = {
+        name: str(escape(text)).encode("ascii", "xmlcharrefreplace").decode("ascii")
+        for name, text in texts.items()
+    }
     return OrdinaryTemplates(
         _environment(templates, escaped, autoescape=True),
         _environment(templates, texts, autoescape=False),

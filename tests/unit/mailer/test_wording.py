@@ -107,6 +107,8 @@ def test_days_and_times_are_those_of_babel(at: datetime, zone: str) -> None:
     english = format_datetime(there, "d MMMM y, HH:mm:ss", locale="en_GB")
     assert instant_as_read(there, Language.DE).rpartition(" (")[0] == german
     assert instant_as_read(there, Language.EN).rpartition(" (")[0] == english
+    zones = {format_datetime(there, form, locale="de") for form in ("z", "OOOO")}
+    assert instant_as_read(there, Language.DE).rpartition(" (")[2].rstrip(")") in zones
     assert short_day_as_read(there, Language.DE) == format_date(there, "medium", locale="de")
     assert short_day_as_read(there, Language.EN) == format_date(there, "medium", locale="en_GB")
 
