@@ -1,0 +1,259 @@
+"""What each error of Kafka does to the loop: by the table, then seen on a broker that fails."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+
+from consumer.kafka_errors import TABLE, Step, consumer_meaning, kafka_errors, meaning, step_after
+from consumer.kafka_settings import producer_properties
+from consumer.kafka_transactions import FENCED_WITHIN, Fencings, Transactions
+from schemas.errors import AccessDenied, InvalidSettings, KafkaLost, KafkaUnavailable, PushError
+from schemas.records import Place, Publication
+from tests.real.mock_cluster import (
+    ADD_OFFSETS_TO_TXN,
+    ADD_PARTITIONS_TO_TXN,
+    END_TXN,
+    INIT_PRODUCER_ID,
+    PRODUCE,
+    TXN_OFFSET_COMMIT,
+    MockCluster,
+)
+
+ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, STALE_MEMBER_EPOCH = 22, 25, 82, 113
+NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND, STORAGE_ERROR = 19, 20, 56
+COORDINATOR_LOADING, NOT_COORDINATOR, CONCURRENT_TRANSACTIONS = 14, 16, 51
+TOPIC_DENIED, GROUP_DENIED, ID_DENIED, UNKNOWN_TOPIC = 29, 30, 53, 3
+OUT_OF_ORDER, INVALID_TXN_STATE, INVALID_TIMEOUT, PRODUCER_FENCED = 45, 48, 50, 90
+INVALID_EPOCH = 47
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [code for code, step in TABLE.items() if step is Step.STOP])
+def test_what_stops_us_stops_us_whatever_else_is_said_of_it(code: int) -> None:
+    for error in (KafkaError(code), KafkaError(code, txn_requires_abort=True)):
+        assert step_after(error) is Step.STOP
+        assert not isinstance(meaning(error), KafkaUnavailable)
+
+
+@pytest.mark.parametrize("code", [code for code, step in TABLE.items() if step is not Step.STOP])
+def test_everything_else_is_waited_for_in_the_end(code: int) -> None:
+    assert step_after(KafkaError(code)) is TABLE[code]
+    assert isinstance(meaning(KafkaError(code)), KafkaUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("error", "step"),
+    [
+        pytest.param(KafkaError(KafkaError._TIMED_OUT, fatal=True), Step.REBUILD, id="fatal"),
+        pytest.param(
+            KafkaError(KafkaError._TIMED_OUT, txn_requires_abort=True), Step.ABORT, id="abortable"
+        ),
+        pytest.param(
+            KafkaError(KafkaError.INVALID_TXN_STATE, retriable=True), Step.WAIT, id="retriable"
+        ),
+        pytest.param(KafkaError(KafkaError.UNKNOWN), Step.REBUILD, id="nothing is known of it"),
+    ],
+)
+def test_what_the_client_says_counts_before_what_an_error_is_called(
+    error: KafkaError, step: Step
+) -> None:
+    assert step_after(error) is step
+
+
+def test_a_fatal_error_of_the_consumer_ends_the_process() -> None:
+    assert isinstance(consumer_meaning(KafkaError(KafkaError._FATAL, fatal=True)), KafkaLost)
+
+
+def test_the_consumer_goes_on_by_itself_after_most_errors() -> None:
+    assert consumer_meaning(KafkaError(KafkaError._TRANSPORT)) is None
+
+
+def test_a_full_queue_is_waited_for() -> None:
+    with pytest.raises(KafkaUnavailable), kafka_errors():
+        raise BufferError
+
+
+# --- each error, injected -------------------------------------------------------------------------
+
+
+@dataclass
+class Settling:
+    """Transactions on the mock broker, and how many producers they took."""
+
+    cluster: MockCluster
+    producers: int = 0
+    consumer: Consumer = field(init=False)
+    transactions: Transactions = field(init=False)
+    offsets: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self.consumer = Consumer(
+            {"bootstrap.servers": self.cluster.bootstrap, "group.id": "group", "log_level": 0}
+        )
+        self.transactions = Transactions(self._producer, "id", lambda: None)
+
+    def _producer(self) -> Producer:
+        self.producers += 1
+        return Producer(producer_properties(self.cluster.bootstrap, "id", {"log_level": "0"}))
+
+    def settle(self) -> None:
+        with kafka_errors():
+            self.transactions.start()
+            self.transactions.settle(
+                [Publication(topic="out", key=None, value=b"value")],
+                {Place("in", 0): next(self.offsets)},
+                self.consumer.consumer_group_metadata,
+            )
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[MockCluster]:
+    mock = MockCluster({"in": 1, "out": 1})
+    yield mock
+    mock.end()
+
+
+@pytest.fixture
+def settling(cluster: MockCluster) -> Iterator[Settling]:
+    settling = Settling(cluster)
+    settling.settle()
+    yield settling
+    settling.consumer.close()
+
+
+def injected(cluster: MockCluster, settling: Settling, api: int, *codes: int) -> PushError | None:
+    """Let requests fail and return what settling makes of it."""
+    cluster.answer(api, *codes)
+    try:
+        settling.settle()
+    except PushError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("api", "codes"),
+    [
+        pytest.param(END_TXN, [CONCURRENT_TRANSACTIONS] * 2, id="commit: markers are written"),
+        pytest.param(END_TXN, [NOT_COORDINATOR], id="commit: the coordinator has moved"),
+        pytest.param(END_TXN, [COORDINATOR_LOADING] * 2, id="commit: the coordinator loads"),
+        pytest.param(ADD_OFFSETS_TO_TXN, [CONCURRENT_TRANSACTIONS], id="offsets: markers"),
+        pytest.param(PRODUCE, [NOT_ENOUGH_REPLICAS] * 3, id="too few replicas"),
+        pytest.param(PRODUCE, [NOT_ENOUGH_REPLICAS_AFTER_APPEND] * 2, id="too few, after append"),
+        pytest.param(PRODUCE, [STORAGE_ERROR] * 3, id="the broker's disk is full"),
+        pytest.param(TXN_OFFSET_COMMIT, [COORDINATOR_LOADING], id="group coordinator loads"),
+        pytest.param(ADD_PARTITIONS_TO_TXN, [UNKNOWN_TOPIC], id="partitions: not known yet"),
+    ],
+)
+def test_wait_the_client_tries_again_and_the_batch_is_settled(
+    cluster: MockCluster, settling: Settling, api: int, codes: list[int]
+) -> None:
+    assert injected(cluster, settling, api, *codes) is None
+    assert settling.producers == 1
+
+
+@pytest.mark.parametrize(
+    ("api", "code"),
+    [
+        pytest.param(TXN_OFFSET_COMMIT, ILLEGAL_GENERATION, id="the group moved on"),
+        pytest.param(TXN_OFFSET_COMMIT, UNKNOWN_MEMBER_ID, id="no member any more"),
+        pytest.param(TXN_OFFSET_COMMIT, FENCED_INSTANCE_ID, id="another instance"),
+        pytest.param(TXN_OFFSET_COMMIT, STALE_MEMBER_EPOCH, id="an older epoch"),
+    ],
+)
+def test_abort_and_retry_the_batch_comes_again_with_the_same_producer(
+    cluster: MockCluster, settling: Settling, api: int, code: int
+) -> None:
+    refused = injected(cluster, settling, api, code)
+    settling.settle()
+
+    assert isinstance(refused, KafkaUnavailable)
+    assert (settling.producers, settling.transactions.in_doubt) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("api", "code", "in_doubt"),
+    [
+        pytest.param(END_TXN, PRODUCER_FENCED, True, id="commit: a newer instance"),
+        pytest.param(END_TXN, INVALID_EPOCH, True, id="commit: an old epoch"),
+        pytest.param(END_TXN, INVALID_TXN_STATE, True, id="commit: no such transaction"),
+        pytest.param(ADD_PARTITIONS_TO_TXN, PRODUCER_FENCED, True, id="partitions: fenced"),
+        pytest.param(PRODUCE, OUT_OF_ORDER, True, id="produce: out of order"),
+    ],
+)
+def test_rebuild_a_new_producer_settles_what_comes_again(
+    cluster: MockCluster, settling: Settling, api: int, code: int, *, in_doubt: bool
+) -> None:
+    refused = injected(cluster, settling, api, code)
+    doubt = settling.transactions.in_doubt
+    settling.settle()
+
+    assert isinstance(refused, KafkaUnavailable)
+    assert (settling.producers, doubt) == (2, in_doubt)
+
+
+@pytest.mark.parametrize(
+    ("api", "code", "error"),
+    [
+        pytest.param(ADD_PARTITIONS_TO_TXN, TOPIC_DENIED, AccessDenied, id="no right to write"),
+        pytest.param(TXN_OFFSET_COMMIT, GROUP_DENIED, AccessDenied, id="no right to the group"),
+        pytest.param(END_TXN, ID_DENIED, AccessDenied, id="no right to the id"),
+    ],
+)
+def test_stop_the_process_ends(
+    cluster: MockCluster, settling: Settling, api: int, code: int, error: type[PushError]
+) -> None:
+    assert isinstance(injected(cluster, settling, api, code), error)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        pytest.param(ID_DENIED, AccessDenied, "TRANSACTIONAL_ID", id="no right to the id"),
+        pytest.param(
+            INVALID_TIMEOUT,
+            InvalidSettings,
+            "PUSH_KAFKA_TRANSACTION_TIMEOUT_MS",
+            id="longer than the broker allows",
+        ),
+    ],
+)
+def test_stop_at_the_start_too(
+    cluster: MockCluster, code: int, error: type[PushError], words: str
+) -> None:
+    cluster.answer(INIT_PRODUCER_ID, code)
+
+    with pytest.raises(error, match=words), kafka_errors():
+        Settling(cluster).transactions.start()
+
+
+# --- two processes with one id --------------------------------------------------------------------
+
+
+def test_fencing_back_ends_at_the_third_time_in_five_minutes() -> None:
+    fencings, fenced = Fencings("id-7"), KafkaError(KafkaError._FENCED)
+    fencings.note(fenced, 0.0)
+    fencings.note(KafkaError(KafkaError._TIMED_OUT), 1.0)
+    fencings.note(fenced, 100.0)
+
+    with pytest.raises(InvalidSettings, match="another process uses transactional id id-7"):
+        fencings.note(fenced, 299.0)
+
+
+def test_being_fenced_now_and_then_is_a_restart() -> None:
+    fencings, fenced = Fencings("id-7"), KafkaError(KafkaError._FENCED)
+
+    for at in range(10):
+        fencings.note(fenced, at * FENCED_WITHIN)
+
+
+def test_a_client_error_carries_its_own_error() -> None:
+    with pytest.raises(AccessDenied) as caught, kafka_errors():
+        raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+    assert isinstance(caught.value.__cause__, KafkaException)
