@@ -1,6 +1,7 @@
 # The only entry. Needs Python 3.11 or newer (with venv) and make; what is missing is said.
 .DEFAULT_GOAL := help
-.PHONY: help install install-demo demo run deliver format lint quick test bench-mails chaos fuzz check lock doctor \
+.PHONY: help install install-demo demo run deliver format lint quick test bench-mails bench-worker \
+        chaos chaos-short soak fuzz check lock doctor \
         system-packages fetch
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -52,8 +53,17 @@ quick: install ## the tests that need no service
 test: quick fetch ## the whole suite; finds or starts the real parts, says what it left out
 	$(BIN)/pytest -m "not ($(QUICK))"
 
-chaos: install fetch ## kill, pause and starve everything under load, audit each record (EVENTS= FAULTS= SEED= PROTOCOL=)
-	$(BIN)/python -m tests.campaigns.chaos $(call options,EVENTS FAULTS SEED PROTOCOL WORKERS PACE)
+chaos: install fetch ## do workers, broker and database every harm under load; EVENTS= FAULTS= SEED= PROTOCOL=
+	@$(BIN)/python -m tests.campaigns.chaos $(call options,EVENTS FAULTS SEED PROTOCOL WORKERS PACE)
+
+chaos-short: install fetch ## the same in a few minutes, as the suite runs it
+	@$(BIN)/python -m tests.campaigns.chaos --short $(call options,EVENTS FAULTS SEED PROTOCOL WORKERS PACE)
+
+soak: install fetch ## keep a worker behind for half an hour: its memory does not grow (MINUTES= LIMIT=)
+	@$(BIN)/python -m tests.campaigns.soak $(call options,MINUTES LIMIT)
+
+bench-worker: install fetch ## the worker against the floor of its own loop (EVENTS= REPETITIONS= SECONDS=)
+	@$(BIN)/python -m tests.benchmarks.worker $(call options,EVENTS REPETITIONS SECONDS)
 
 fuzz: install ## spoilt records through codec, peek, planner and renderer (RECORDS= SEED=)
 	$(BIN)/python -m tests.campaigns.fuzz $(call options,RECORDS SEED)

@@ -53,7 +53,7 @@ class Plan:
     workers: int = 3
     pace: float = 4.0  #: seconds between two faults, on the average
     only_kills: bool = False
-    again: float = 0.02  #: share of the events that are published again
+    repetitions: bool = True  #: two of a hundred events are published again
 
 
 @dataclass(kw_only=True)
@@ -232,6 +232,8 @@ class Campaign:
         audit.take_mails(whole(self.kafka.bootstrap, house.topic("outgoing-mail")))
         audit.take_letters(whole(self.kafka.bootstrap, house.topic("dead-letter")))
         audit.take_evaluations(whole(self.kafka.bootstrap, house.topic("evaluation")))
+        if plan.repetitions:
+            audit.take_repeats(whole(self.kafka.bootstrap, house.topic("repeats")))
         audit.findings()
         return audit
 
@@ -294,7 +296,8 @@ def _load(house: House, plan: Plan) -> Process:
             *(sys.executable, "-m", "tests.campaigns.chaos.load"),
             *("--bootstrap", house.kafka.bootstrap, "--prefix", house.topic("")),
             *("--rate", str(rate), "--burst", str(burst), "--seed", str(plan.seed)),
-            *("--partitions", str(PARTITIONS), "--again", str(plan.again)),
+            *("--partitions", str(PARTITIONS)),
+            *("--again", "0.02" if plan.repetitions else "0"),
         ],
         folder=folder,
         environment=clean_environment(),
