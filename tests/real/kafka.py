@@ -162,6 +162,13 @@ class Kafka:
         finally:
             asking.close()
 
+    def forget(self, topic: str, before: Mapping[int, int]) -> None:
+        """Delete a topic's records before these offsets, by partition, as retention would."""
+        places = [TopicPartition(topic, place, offset) for place, offset in before.items()]
+        admin = self._admin()  # must outlive its answers
+        for deleted in admin.delete_records(places).values():
+            deleted.result(30)
+
     def ends(self, topic: str) -> dict[int, int]:
         """Return the offset after the last record of each partition, uncommitted ones included."""
         asking = Consumer(

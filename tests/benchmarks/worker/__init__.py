@@ -1,0 +1,1 @@
+"""The worker on a real broker, against the floor of its own loop."""

@@ -1,0 +1,60 @@
+"""The floor: the worker's own stream and loop, and a work that neither reads nor thinks.
+
+Run with the worker's settings (`python -m tests.benchmarks.worker.passing`): for one record in
+twenty it writes a constant payload of a mail's size under the record's key.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from functools import partial
+
+from consumer import wiring
+from consumer.logs import set_up
+from consumer.loop import Loop
+from consumer.process import run_until_stopped
+from consumer.settings import Settings, load_settings
+from schemas.records import Batch, Publication
+from tests.benchmarks.worker.material import EVERY
+
+PAYLOAD = os.urandom(2800).hex().encode()  # 5.6 kB that compresses as little as half
+
+
+class Passing:
+    """A `Work` that passes one record in twenty on."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def publications(self, batch: Batch) -> Sequence[Publication]:
+        """Return a constant payload for each twentieth offset."""
+        return [
+            Publication(topic=self._topic, key=record.key, value=PAYLOAD)
+            for record in batch.records
+            if record.offset % EVERY == 0
+        ]
+
+    def settled(self, batch: Batch, seconds: float) -> None:
+        """Take no note."""
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Pass records on until asked to stop."""
+    stream = wiring._stream(settings, *wiring.event_types(settings))
+    try:
+        Loop(
+            stream=stream,
+            work=Passing(settings.topic_outgoing_mail),
+            stop=stop,
+            beat=lambda: None,
+            collected=lambda _: None,
+            postponed=lambda _: None,
+        ).run()
+    finally:
+        stream.close()
+
+
+if __name__ == "__main__":
+    set_up("INFO", stream=sys.stdout)
+    run_until_stopped(partial(run, load_settings(os.environ)))
