@@ -31,6 +31,8 @@ from tests.real.push_services import clean_environment, installed_command
 PARTITIONS = 4  # of each input topic, as the house makes them
 PATIENCE = 300.0  # seconds until all is settled after the last fault
 CLASSIC, CONSUMER = "classic", "consumer"  # group protocols
+#: What a member that is no worker needs beside: workers have it of themselves.
+ASSIGNMENT = {CLASSIC: {"partition.assignment.strategy": "cooperative-sticky"}, CONSUMER: {}}
 #: The timeouts of a group whose members have none of their own (KIP-848).
 AT_THE_BROKER = {
     "consumer_session_timeout_ms": str(int(SESSION * 1000)),
@@ -117,7 +119,7 @@ class Campaign:
         prefix = self.kafka.fresh_name(plan.name)
         house = House(self.kafka, folder, self.spawn, prefix, self.postgresql.url())
         house.prepare(rules(plan))
-        group = _group(plan.protocol)
+        group = timeouts(plan.protocol)
         if plan.protocol == CONSUMER:
             self.kafka.set_group_config(prefix, **AT_THE_BROKER)
         settings = {f"PUSH_KAFKA_{n.upper().replace('.', '_')}": v for n, v in group.items()}
@@ -150,6 +152,7 @@ class Campaign:
                 "group.id": prefix,
                 "enable.auto.commit": "false",
                 "log_level": 0,
+                **ASSIGNMENT[plan.protocol],
                 **group,
             },
         )
@@ -177,7 +180,8 @@ class Campaign:
         """Wait until every worker has settled something: faults are for workers that work."""
         end = time.monotonic() + PATIENCE
         while not all(slot.said["batch_settled"] for slot in stage.slots):
-            if time.monotonic() > end:
+            refusing = any(slot.exits.total() > 3 for slot in stage.slots)
+            if refusing or time.monotonic() > end:
                 raise TimeoutError("the workers do not begin: " + stage.slots[0].process.tail())
             stage.wait(0.2)
 
@@ -274,15 +278,11 @@ def _deck(plan: Plan, chance: random.Random) -> list[Fault]:
     return (fault_kinds.kills if plan.only_kills else fault_kinds.deck)(plan.faults, chance)
 
 
-def _group(protocol: str) -> dict[str, str]:
-    """Return the properties of a member; KIP-848 has its timeouts at the broker."""
+def timeouts(protocol: str) -> dict[str, str]:
+    """Return the properties of a member of the group, of a worker too."""
     if protocol == CONSUMER:
         return {"group.protocol": "consumer"}
-    return {
-        "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": str(int(SESSION * 1000)),
-        "heartbeat.interval.ms": "500",
-    }
+    return {"session.timeout.ms": str(int(SESSION * 1000)), "heartbeat.interval.ms": "500"}
 
 
 def _load(house: House, plan: Plan) -> Process:
