@@ -10,13 +10,14 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 
-from consumer import wiring
+from consumer import kafka_clients, wiring
+from consumer.kafka import KafkaStream
 from consumer.logs import set_up
-from consumer.loop import Loop
 from consumer.process import run_until_stopped
 from consumer.settings import Settings, load_settings
 from schemas.records import Batch, Publication
 from tests.benchmarks.worker.material import EVERY
+from tests.campaigns.bare_worker import run
 
 PAYLOAD = os.urandom(2800).hex().encode()  # 5.6 kB that compresses as little as half
 
@@ -39,22 +40,23 @@ class Passing:
         """Take no note."""
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def pass_on(settings: Settings, stop: threading.Event) -> None:
     """Pass records on until asked to stop."""
-    stream = wiring._stream(settings, *wiring.event_types(settings))
-    try:
-        Loop(
-            stream=stream,
-            work=Passing(settings.topic_outgoing_mail),
-            stop=stop,
-            beat=lambda: None,
-            collected=lambda _: None,
-            postponed=lambda _: None,
-        ).run()
-    finally:
-        stream.close()
+    run(stream_of(settings), Passing(settings.topic_outgoing_mail), stop)
+
+
+def stream_of(settings: Settings) -> KafkaStream:
+    """Return the worker's stream, which remembers nothing."""
+    return kafka_clients.stream(
+        kafka_clients.Brokers(settings.kafka_bootstrap_servers or "", settings.kafka),
+        group_id=settings.group_id,
+        transactional_id=settings.transactional_id,
+        topics=tuple(wiring.event_types(settings)),
+        most=settings.batch_size,
+        wait=settings.batch_wait.total_seconds(),
+    )
 
 
 if __name__ == "__main__":
     set_up("INFO", stream=sys.stdout)
-    run_until_stopped(partial(run, load_settings(os.environ)))
+    run_until_stopped(partial(pass_on, load_settings(os.environ)))

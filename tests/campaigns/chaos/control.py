@@ -11,26 +11,18 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from time import monotonic
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from consumer import wiring
-from consumer.evaluating import Evaluating
 from consumer.kafka_settings import consumer_properties, producer_properties
 from consumer.logs import set_up
-from consumer.loop import Loop
+from consumer.ports import Work
 from consumer.process import run_until_stopped
-from consumer.publications import Publisher
 from consumer.settings import Settings, load_settings
-from rules_store.cache import RulesCache
-from rules_store.loading import SqlRulesSource
-from rules_store.sql import engine_for
-from schemas.codec import Codec, encode_evaluation
 from schemas.errors import KafkaUnavailable
-from schemas.framing import single_object_prefix
-from schemas.published import EVALUATION, OUTGOING_MAIL, published
 from schemas.records import Batch, Publication, Record
+from tests.campaigns.bare_worker import run, work_of
 from tests.campaigns.house import House
 from tests.real.processes import Process
 from tests.real.push_services import clean_environment
@@ -119,47 +111,25 @@ def _record(message: Message) -> Record:
     )
 
 
+class WithoutRepeats:
+    """The work, but for what it writes to the repeats topic: nobody has made that here."""
+
+    def __init__(self, work: Work, repeats: str) -> None:
+        self._work, self._repeats = work, repeats
+
+    def publications(self, batch: Batch) -> Sequence[Publication]:
+        """Return all others; see `Work`."""
+        return [p for p in self._work.publications(batch) if p.topic != self._repeats]
+
+    def settled(self, batch: Batch, seconds: float) -> None:
+        """Pass it on; see `Work`."""
+        self._work.settled(batch, seconds)
+
+
 def evaluate(settings: Settings, stop: threading.Event) -> None:
     """Turn events into outgoing mails until asked to stop, as `run` does, but for the stream."""
-    cache = RulesCache(
-        SqlRulesSource(engine_for(settings.database_url.get_secret_value())),
-        settings.rules_poll,
-        monotonic,
-    )
-    cache.start(stop)
-    prefix = {
-        n: single_object_prefix(published(n).fingerprint) for n in (OUTGOING_MAIL, EVALUATION)
-    }
-    codec = Codec(wiring.writer_schemas(settings))
-    work = Evaluating(
-        rules=cache.current,
-        planner_for=partial(
-            wiring.planner, settings, codec, prefix[OUTGOING_MAIL], wiring.renderer(settings)
-        ),
-        publisher=Publisher(
-            outgoing_mail=settings.topic_outgoing_mail,
-            dead_letter=settings.topic_dead_letter,
-            evaluation=settings.topic_evaluation,
-            repeats=settings.repeats_topic,
-            group_id=settings.group_id,
-            encode_evaluation=partial(encode_evaluation, prefix=prefix[EVALUATION]),
-        ),
-        now=wiring.utc_now,
-        count=lambda *_: None,
-        matched=lambda *_: None,
-    )
-    stream = PlainStream(settings, list(wiring.event_types(settings)))
-    try:
-        Loop(
-            stream=stream,
-            work=work,
-            stop=stop,
-            beat=lambda: None,
-            collected=lambda _: None,
-            postponed=lambda _: None,
-        ).run()
-    finally:
-        stream.close()
+    work = WithoutRepeats(work_of(settings, stop), settings.repeats_topic)
+    run(PlainStream(settings, list(wiring.event_types(settings))), work, stop)
 
 
 def process(house: House, place: Path, environment: dict[str, str]) -> Process:
