@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rules_store.buckets import Buckets
@@ -70,12 +70,18 @@ class Snapshot:
         entries = self.entries.with_changes(changes)
         return replace(self, generation=generation, entries=entries, rejected_rules=rejected)
 
+    def matching(self, routing: Routing) -> Sequence[Match]:
+        """Look up the rules that want the event, by id, and leave them packed."""
+        entry = self.entries.find(routing.tenant_id)
+        return () if entry is None else entry.matching(routing)
+
     def wanting(self, routing: Routing) -> tuple[WantedRule, ...]:
         """Return the rules that want the event, by id; those with nobody to mail to included."""
-        entry = self.entries.find(routing.tenant_id)
-        if entry is None:
+        matches = self.matching(routing)
+        if not matches:
             return ()
-        return tuple([self._wanted(entry, match) for match in entry.matching(routing)])
+        entry = self.entries[routing.tenant_id]
+        return tuple([self._wanted(entry, match) for match in matches])
 
     def _wanted(self, entry: TenantEntry, match: Match) -> WantedRule:
         mask, accounts, packed = match
