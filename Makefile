@@ -64,17 +64,16 @@ soak: install fetch ## keep a worker behind for half an hour: its memory does no
 
 bench-worker: install fetch ## the worker against the floor of its own loop (EVENTS= REPETITIONS= SECONDS=)
 	@$(BIN)/python -m tests.benchmarks.worker $(call options,EVENTS REPETITIONS SECONDS)
+
 bench-rules: install ## what a million rules cost: memory, look-ups, loads, changes felt, imports (RULES= CHANGES=)
 	@held=0; \
 	$(BIN)/python -m tests.benchmarks.rules $(call options,RULES CHANGES DATABASES) || held=1; \
 	$(BIN)/python -m tests.benchmarks.rules_import $(call options,RULES DATABASES) || held=1; \
 	exit $$held
 
-chaos: install fetch ## kill, pause and starve everything under load, audit each record (EVENTS= FAULTS= SEED= PROTOCOL=)
-	$(BIN)/python -m tests.campaigns.chaos $(call options,EVENTS FAULTS SEED PROTOCOL WORKERS PACE)
-
 fuzz: install ## spoilt records through codec, peek, planner and renderer (RECORDS= SEED=)
 	$(BIN)/python -m tests.campaigns.fuzz $(call options,RECORDS SEED)
+
 bench-mails: install ## what a mail costs, next to the same templates in ordinary Jinja (MAILS, ROUNDS)
 	@MAILS=$(or $(MAILS),2000) ROUNDS=$(or $(ROUNDS),7) $(BIN)/python -m tests.benchmarks.mails
 
