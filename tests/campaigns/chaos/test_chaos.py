@@ -10,7 +10,7 @@ from tests.conftest import Spawn
 from tests.real.kafka import Kafka
 from tests.real.postgresql import PostgreSQL
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgresql, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgresql, pytest.mark.timeout(1200)]
 
 
 def test_under_every_harm_each_record_is_accounted_for_and_the_control_is_caught(
