@@ -24,10 +24,11 @@ DECLARE
         'push_rules_generation', 'push_history', 'push_tenants_history', 'push_users_history',
         'push_bank_accounts_history', 'push_rules_history', 'push_rule_statuses_history',
         'push_rule_accounts_history', 'push_rule_internal_recipients_history',
-        'push_rule_external_recipients_history', 'push_alembic_version'];
+        'push_rule_external_recipients_history'];
     -- may lie in another database: what is not here is passed over
     ledger constant text[] := ARRAY['push_deliveries', 'push_suppressions'];
-    ledger_version constant text[] := ARRAY['push_ledger_alembic_version'];
+    -- `db check` asks both, whoever starts
+    versions constant text[] := ARRAY['push_alembic_version', 'push_ledger_alembic_version'];
     not_theirs constant text[] := ARRAY['push_rules_changes'];
     name text;
 BEGIN
@@ -38,7 +39,7 @@ BEGIN
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), name);
         EXECUTE format('REVOKE CREATE ON SCHEMA %I FROM %I', current_schema(), name);
     END LOOP;
-    FOREACH name IN ARRAY rules || kept || ledger || ledger_version || not_theirs LOOP
+    FOREACH name IN ARRAY rules || kept || ledger || versions || not_theirs LOOP
         CONTINUE WHEN to_regclass(name) IS NULL;
         EXECUTE format('REVOKE ALL ON %I FROM push_worker, push_admin, push_delivery', name);
         IF name = ANY (rules || kept) THEN
@@ -47,11 +48,11 @@ BEGIN
         IF name = ANY (rules) THEN
             EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO push_admin', name);
         END IF;
-        IF name = ANY (ledger || ledger_version) THEN
-            EXECUTE format('GRANT SELECT ON %I TO push_delivery', name);
-        END IF;
         IF name = ANY (ledger) THEN
-            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO push_delivery', name);
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO push_delivery', name);
+        END IF;
+        IF name = ANY (versions) THEN
+            EXECUTE format('GRANT SELECT ON %I TO push_worker, push_admin, push_delivery', name);
         END IF;
     END LOOP;
 END

@@ -88,8 +88,13 @@ def ledger_tables(engine: Engine) -> list[str]:
 # --- what each may do ---
 
 
+@pytest.mark.parametrize("role", [WORKER, ADMIN, DELIVERY])
+def test_each_may_check_the_tables_before_it_starts(database: Database, role: str) -> None:
+    check(database.logins[role])
+    check_ledger(database.logins[role])
+
+
 def test_the_worker_reads_rules_and_history(database: Database) -> None:
-    check(database.logins[WORKER])
     with disposed(database.logins[WORKER]) as engine:
         store = SqlRulesStore(engine)
         raw(engine, f"LISTEN {tables.CHANNEL}")
@@ -116,7 +121,6 @@ def test_the_admin_writes_rules_by_our_commands_and_by_its_own(database: Databas
 
 
 def test_delivery_writes_its_ledger(database: Database) -> None:
-    check_ledger(database.logins[DELIVERY])
     with disposed(database.owner) as owner:
         names = [name for name in ledger_tables(owner) if not name.endswith("_version")]
     with disposed(database.logins[DELIVERY]) as engine:

@@ -211,6 +211,20 @@ def known_generations(engine: Engine) -> list[int]:
         return list(connection.scalars(select(generations.c.generation).order_by("changed_at")))
 
 
+def test_down_and_up_again_keeps_the_rules_and_begins_the_history_anew(
+    engine: Engine, url: str
+) -> None:
+    store = filled(engine)
+    kept, before = stored(engine), store.generation()
+
+    downgrade(url, "0001")
+    upgrade(url)
+    raw(engine, "UPDATE push_users SET active = false")
+
+    assert known_generations(engine) == [before, store.generation()]
+    assert remembered(engine) == stored(engine) != kept
+
+
 def test_without_the_history_generations_still_count(engine: Engine, url: str) -> None:
     store = filled(engine)
     kept, before = stored(engine), store.generation()
