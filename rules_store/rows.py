@@ -7,7 +7,7 @@ nothing (R12), a language nobody knows is none (R25).
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -52,10 +52,10 @@ Word = TypeVar("Word", bound=StrEnum)
 class StoredRows:
     """The rows of each table, columns in the order of `rules_store.tables`, sorted by position."""
 
-    tenants: Iterable[Row] = ()
+    tenants: Sequence[Row] = ()
     users: Iterable[Row] = ()
     bank_accounts: Iterable[Row] = ()
-    rules: Iterable[Row] = ()
+    rules: Sequence[Row] = ()
     statuses: Iterable[Row] = ()
     accounts: Iterable[Row] = ()
     internal_recipients: Iterable[Row] = ()

@@ -235,6 +235,20 @@ class SqlRulesStore:
             check_revision(connection)
             return _loaded(connection, tenant_ids)
 
+    def stored_rows(
+        self, tenant_ids: Sequence[TenantId] = (), most: int = 500
+    ) -> Iterator[StoredRows]:
+        """Return the rows of these tenants, or of all, some tenants at a time, as of one instant.
+
+        Rows are as they are stored, whatever raw SQL made of them.
+        """
+        with reading(self.engine) as connection:
+            _check_revision(connection)
+            every = select(tables.tenants.c.tenant_id).order_by(tables.tenants.c.tenant_id)
+            named = tuple(tenant_ids) or tuple(connection.scalars(every))
+            for at in range(0, len(named), most):
+                yield _stored_rows(connection, named[at : at + most])
+
     def compare(
         self, tenants: Iterable[TenantRules], extent: Extent = Extent.WHOLE
     ) -> tuple[Change, ...]:
@@ -290,7 +304,7 @@ class SqlRulesStore:
                 return ()
             change = Change(ChangeKind.DELETED, Thing.RULE, tenant_id, rule_id, description)
             if not dry_run:
-                writing.write(connection, (change,), ())
+                writing.write(connection, (change,), (), {})
         return (change,)
 
     @contextmanager
@@ -341,7 +355,7 @@ def _bring_in(
             wanted.append(each)
         changes += changes_of_tenant(before, wanted[-1], frozenset(unreadable))
     if not dry_run:
-        writing.write(connection, changes, wanted)
+        writing.write(connection, changes, wanted, stored)
     return tuple(changes)
 
 

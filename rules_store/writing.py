@@ -7,7 +7,6 @@ PostgreSQL gets them by COPY, so that its triggers see a table's rows at once.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
@@ -28,7 +27,7 @@ from rules_store.addresses import identity_of, split_addresses
 from rules_store.changes import Change, ChangeKind, Thing
 from schemas.bank_accounts import BankAccount
 from schemas.rules import AllAccounts, ChosenAccounts, OnStatusUpdated, Rule, TenantRules, User
-from schemas.vocabulary import SubjectFact, TenantId
+from schemas.vocabulary import RuleId, SubjectFact, TenantId
 
 Row = tuple[object, ...]  # in the order of the table's columns
 Columns = dict[str, object]
@@ -46,12 +45,6 @@ _TABLES: Mapping[Thing, Table] = {
     Thing.BANK_ACCOUNT: tables.bank_accounts,
     Thing.RULE: tables.rules,
 }
-_PARTS = (
-    tables.rule_statuses,
-    tables.rule_accounts,
-    tables.internal_recipients,
-    tables.external_recipients,
-)
 
 
 def await_other_writers(connection: Connection) -> None:
@@ -61,11 +54,15 @@ def await_other_writers(connection: Connection) -> None:
 
 
 def write(
-    connection: Connection, changes: Sequence[Change], tenants: Sequence[TenantRules]
+    connection: Connection,
+    changes: Sequence[Change],
+    tenants: Sequence[TenantRules],
+    stored: Mapping[TenantId, TenantRules],
 ) -> None:
-    """Carry out the changes; `tenants` hold what is created or changed.
+    """Carry out the changes; `tenants` hold what is created or changed, `stored` what there is.
 
-    Deletions come first, so a description that they free can be given again at once.
+    Deletions come first, so a description that they free can be given again at once. Of a changed
+    rule only the rows that differ are written: the history keeps every row that is.
     """
     kinds = {(change.thing, change.tenant_id, change.thing_id): change.kind for change in changes}
     for thing in (Thing.RULE, Thing.USER, Thing.BANK_ACCOUNT):
@@ -73,11 +70,39 @@ def write(
     rows: defaultdict[tuple[ChangeKind, Thing], list[Row]] = defaultdict(list)
     for key, row in _wanted_rows(kinds, tenants):
         rows[kinds[key], key[0]].append(row)
-    _free_descriptions(connection, rows[ChangeKind.CHANGED, Thing.RULE])
+    before = {
+        (rule.tenant_id, rule.rule_id): rule
+        for held in stored.values()
+        for rule in held.rules
+        if (Thing.RULE, rule.tenant_id, rule.rule_id) in kinds
+    }
+    _update_rules(connection, rows.pop((ChangeKind.CHANGED, Thing.RULE), []), before)
     for thing, table in _TABLES.items():
         _update(connection, table, rows[ChangeKind.CHANGED, thing])
         _insert(connection, table, rows[ChangeKind.CREATED, thing])
-    _write_parts(connection, kinds, tenants)
+    _write_parts(connection, kinds, tenants, before)
+
+
+def _update_rules(
+    connection: Connection, rows: list[Row], before: Mapping[tuple[TenantId, RuleId], Rule]
+) -> None:
+    """Write the rows of changed rules that differ.
+
+    Descriptions that change are taken away for a moment, so that two can be exchanged.
+    """
+    was = {key: _rule_row(rule) for key, rule in before.items()}
+    differing = [row for row in rows if was.get(_key_of(row)) != row]
+    renamed = [row for row in differing if _description(was.get(_key_of(row))) != row[2]]
+    _free_descriptions(connection, renamed)
+    _update(connection, tables.rules, differing)
+
+
+def _key_of(row: Row) -> tuple[TenantId, RuleId]:
+    return TenantId(str(row[0])), RuleId(str(row[1]))
+
+
+def _description(row: Row | None) -> object:
+    return row and row[2]
 
 
 def _wanted_rows(
@@ -187,42 +212,53 @@ def _copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
 
 
 def _free_descriptions(connection: Connection, rows: list[Row]) -> None:
-    """Take away the descriptions of changed rules for a moment, so that two can be exchanged."""
+    """Give rules descriptions that no file and no form can give."""
     if rows:
         rules = tables.rules
         key = rules.primary_key.columns.keys()
         same = [rules.c[name] == bindparam(f"key_{name}") for name in key]
         free = update(rules).where(and_(*same)).values(description=bindparam("free"))
-        # no file and no form can give such a description
         keyed = [_as_key(key, row) | {"free": f"\u0001{row[1]}"} for row in rows]
         connection.execute(free, keyed)
 
 
 def _write_parts(
-    connection: Connection, kinds: Mapping[Key, ChangeKind], tenants: Sequence[TenantRules]
+    connection: Connection,
+    kinds: Mapping[Key, ChangeKind],
+    tenants: Sequence[TenantRules],
+    before: Mapping[tuple[TenantId, RuleId], Rule],
 ) -> None:
-    """Write statuses, accounts and recipients of every rule that is created or changed."""
+    """Write those statuses, accounts and recipients of written rules that differ."""
     written: list[Rule] = []
-    changed: list[Row] = []
+    changed: set[tuple[TenantId, RuleId]] = set()
     for wanted in tenants:
         for rule in wanted.rules:
             kind = kinds.get((Thing.RULE, rule.tenant_id, rule.rule_id))
             if kind is not None:
                 written.append(rule)
             if kind is ChangeKind.CHANGED:
-                changed.append((rule.tenant_id, rule.rule_id))
-    verified = _verified(connection, changed)
-    for table in _PARTS:
-        _delete(connection, table, changed)
+                changed.add((rule.tenant_id, rule.rule_id))
+    verified = _verified(connection, tuple(changed))
     spelt = _instant_speller(connection)
-    parts: tuple[Iterable[Iterator[Row]], ...] = (
-        map(_status_rows, written),
-        map(_account_rows, written),
-        map(_internal_rows, written),
-        (_external_rows(rule, verified, spelt) for rule in written),
-    )
-    for table, rows in zip(_PARTS, parts, strict=True):
-        _insert(connection, table, list(chain.from_iterable(rows)))
+    parts: Mapping[Table, Callable[[Rule], Iterator[Row]]] = {
+        tables.rule_statuses: _status_rows,
+        tables.rule_accounts: _account_rows,
+        tables.internal_recipients: _internal_rows,
+        tables.external_recipients: lambda rule: _external_rows(rule, verified, spelt),
+    }
+    for table, rows_of in parts.items():
+        gone: list[Row] = []
+        come: list[Row] = []
+        for rule in written:
+            key = (rule.tenant_id, rule.rule_id)
+            rows, was = tuple(rows_of(rule)), before.get(key)
+            if was is not None and rows == tuple(rows_of(was)):
+                continue
+            if key in changed:
+                gone.append(key)
+            come += rows
+        _delete(connection, table, gone)
+        _insert(connection, table, come)
 
 
 def _status_rows(rule: Rule) -> Iterator[Row]:

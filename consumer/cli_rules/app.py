@@ -5,7 +5,9 @@ import typer
 from consumer.cli_rules.bringing_in import apply, import_
 from consumer.cli_rules.editing import add, edit
 from consumer.cli_rules.looking import export, list_rules, show
+from consumer.cli_rules.past import diff, history
 from consumer.cli_rules.taking_out import delete
+from consumer.cli_rules.validating import validate
 
 rules_app = typer.Typer(
     help="The tenants' rules: bring them in from files, look at them, write them out.",
@@ -19,3 +21,6 @@ rules_app.command()(add)
 rules_app.command()(edit)
 rules_app.command()(delete)
 rules_app.command()(export)
+rules_app.command()(validate)
+rules_app.command()(history)
+rules_app.command()(diff)

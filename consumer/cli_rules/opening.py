@@ -1,7 +1,9 @@
 """The rules store, opened for one command, and every error told on a line."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from getpass import getuser
 from typing import TYPE_CHECKING
 
 from consumer.commands import fatal_errors, settings_or_exit
@@ -34,12 +36,21 @@ def open_store() -> "Iterator[SqlRulesStore]":
     """Give the store of the settings, its tables checked."""
     from rules_store.sql import SqlRulesStore, check_schema, engine_for
 
+    logging.getLogger("rules_store").addHandler(logging.NullHandler())  # commands tell it in words
     engine = engine_for(database_url())
     try:
         check_schema(engine)
-        yield SqlRulesStore(engine)
+        yield SqlRulesStore(engine, changed_by=_whoever_types())
     finally:
         engine.dispose()
+
+
+def _whoever_types() -> str:
+    """Return whom the history is to name for what a command changes."""
+    try:
+        return f"push-services rules ({getuser()})"
+    except (KeyError, OSError):  # a container may run as a user that nobody has named
+        return "push-services rules"
 
 
 @contextmanager

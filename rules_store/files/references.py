@@ -22,6 +22,7 @@ class Known:
     bank_accounts: Collection[str]
     names: Collection[str]
     dangling: Dangling
+    gone_may_stay: bool = False  #: any reference may lead nowhere
 
 
 def read_references(
@@ -36,7 +37,7 @@ def read_references(
         ids[identity] = None
         if identity in there:
             continue
-        if identity in stays:
+        if known.gone_may_stay or identity in stays:
             part.note(f"{what} {_quoted_id(identity, known)} is gone; the reference stays")
             continue
         allowed = hint(close_to(identity, there), _listed(there))

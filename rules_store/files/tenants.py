@@ -31,10 +31,11 @@ LISTS = ("users", "bank_accounts", "rules")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """What the store has of the tenant that is read; `adding` if it stays beside the file's."""
+    """What the store has of the tenant that is read, and what that allows."""
 
     stored: TenantRules | None = None
-    adding: bool = False
+    adding: bool = False  #: it stays beside what is read
+    gone_may_stay: bool = False  #: whatever is named although it is gone
 
     @property
     def head(self) -> Tenant | None:
@@ -127,6 +128,7 @@ def _known(
         bank_accounts=known_accounts,
         names=names,
         dangling=beside.dangling,
+        gone_may_stay=beside.gone_may_stay,
     )
 
 
