@@ -243,7 +243,7 @@ class SqlRulesStore:
         Rows are as they are stored, whatever raw SQL made of them.
         """
         with reading(self.engine) as connection:
-            _check_revision(connection)
+            check_revision(connection)
             every = select(tables.tenants.c.tenant_id).order_by(tables.tenants.c.tenant_id)
             named = tuple(tenant_ids) or tuple(connection.scalars(every))
             for at in range(0, len(named), most):
