@@ -30,7 +30,8 @@ from schemas.records import Place
 
 logger = logging.getLogger(__name__)
 
-ASK = 10.0  # seconds for an answer; a predecessor's open transaction takes up to 20
+ASK = 10.0  # seconds for an answer
+STABLE = 2.0  # seconds for an offset without an open transaction over it: others wait their turn
 QUIET = 30.0  # seconds without anything that mean a read is stuck: an open transaction takes 20
 MOST = 5_000  # records read at once
 
@@ -65,7 +66,7 @@ class KafkaQuestions:
     def committed(self, places: Collection[Place]) -> Mapping[Place, int | None]:
         """Return the group's stable offsets; see `Questions`."""
         with kafka_errors():
-            answers = self._reader.committed([TopicPartition(*place) for place in places], ASK)
+            answers = self._reader.committed([TopicPartition(*place) for place in places], STABLE)
             return {
                 Place(each.topic, each.partition): each.offset if each.offset >= 0 else None
                 for each in map(_without_error, answers)

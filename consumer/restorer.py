@@ -70,16 +70,28 @@ class Restorer:
         while (numbers := self._begun.get()) is not None:
             left = dict(numbers)
             while left and not self._stop.is_set():
-                self._try(left)
+                self._try_all(left)
 
-    def _try(self, left: dict[Place, int]) -> None:
+    def _try_all(self, left: dict[Place, int]) -> None:
+        """Try once: all together, and then one by one, so that one that must wait holds up none."""
+        failure = self._try(tuple(left), left)
+        for place in tuple(left) if failure is not None and len(left) > 1 else ():
+            failure = self._try((place,), left) or failure
+        if left and failure is not None:
+            fields = {"partitions": [f"{p.topic}/{p.partition}" for p in left]}
+            logger.warning("take_over_postponed", extra={**fields, "detail": str(failure)})
+            self._stop.wait(PAUSE)
+
+    def _try(self, places: Collection[Place], left: dict[Place, int]) -> Temporary | None:
+        """Take these over, striking them off; return why the rest must be tried again."""
+        if self._stop.is_set():
+            return None
         try:
-            for place, found in self._take_over(tuple(left)):
+            for place, found in self._take_over(places):
                 self._ended.put(Ended(place, left.pop(place), found))
         except Temporary as error:
-            fields = {"partitions": [f"{p.topic}/{p.partition}" for p in left]}
-            logger.warning("take_over_postponed", extra={**fields, "detail": str(error)})
-            self._stop.wait(PAUSE)
+            return error
         except Exception as error:  # noqa: BLE001  raised again on the loop's thread
             left.clear()
             self._ended.put(error)
+        return None

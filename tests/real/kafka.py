@@ -21,6 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported th
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
+    NewPartitions,
     NewTopic,
     ResourceType,
 )
@@ -119,13 +120,31 @@ class Kafka:
         for altered in admin.incremental_alter_configs([resource]).values():
             altered.result(30)
 
+    def topic_config(self, topic: str) -> Mapping[str, str]:
+        """Return a topic's properties in force."""
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        admin = self._admin()  # must outlive its answers
+        entries = admin.describe_configs([resource])[resource].result(30)
+        return {name: str(entry.value) for name, entry in entries.items()}
+
+    def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has."""
+        return len(self._places(topic))
+
+    def widen_topic(self, topic: str, partitions: int) -> None:
+        """Give a topic more partitions, and wait until every one is led."""
+        admin = self._admin()  # must outlive its answers
+        for widened in admin.create_partitions([NewPartitions(topic, partitions)]).values():
+            widened.result(30)
+        wait_until(lambda: self._led({topic: partitions}), f"leaders of {topic}")
+
     def allow_records_of(self, topic: str, size: int) -> None:
         """Let a topic take records of so many bytes."""
         self.set_topic_config(topic, max_message_bytes=str(size))
 
     def delete_records_before(self, topic: str, offset: int) -> None:
-        """Let retention take what lies before an offset, in every partition of a topic."""
-        places = [TopicPartition(topic, place, offset) for place in self._places(topic)]
+        """Let retention take what lies before an offset in a topic's first partition."""
+        places = [TopicPartition(topic, 0, offset)]
         admin = self._admin()  # must outlive its answers
         for deleted in admin.delete_records(places).values():
             deleted.result(30)
