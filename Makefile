@@ -1,7 +1,7 @@
 # The only entry. Needs Python 3.11 or newer (with venv) and make; what is missing is said.
 .DEFAULT_GOAL := help
 .PHONY: help install install-demo demo run deliver format lint quick test bench-rules bench-mails bench-worker \
-        chaos chaos-short soak fuzz check lock doctor \
+        bench-delivery chaos chaos-short chaos-delivery fault-matrix soak fuzz check lock doctor \
         system-packages fetch
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -58,6 +58,15 @@ chaos: install fetch ## do workers, broker and database every harm under load; E
 
 chaos-short: install fetch ## the same in a few minutes, as the suite runs it
 	@$(BIN)/python -m tests.campaigns.chaos --short $(call options,EVENTS FAULTS SEED PROTOCOL WORKERS PACE)
+
+chaos-delivery: install fetch ## kill two delivery daemons under load, audit every mail (KILLS= SEED= CONNECTIONS=)
+	@$(BIN)/python -m tests.campaigns.delivering $(call options,KILLS SEED CONNECTIONS)
+
+fault-matrix: install ## every phase of SMTP with every fault, at 1:100 (SCALE= ONLY=)
+	@$(BIN)/python -m tests.campaigns.faults $(call options,SCALE ONLY)
+
+bench-delivery: install fetch ## deliver beside two simpler ways (MAILS= LOOP_MAILS= FAR_MAILS= REPEATS=)
+	@$(BIN)/python -m tests.benchmarks.delivery $(call options,MAILS LOOP_MAILS FAR_MAILS REPEATS)
 
 soak: install fetch ## keep a worker behind for half an hour: its memory does not grow (MINUTES= LIMIT=)
 	@$(BIN)/python -m tests.campaigns.soak $(call options,MINUTES LIMIT)

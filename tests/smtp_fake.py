@@ -250,11 +250,17 @@ class Session:
             while (line := self._line()) != b".\r\n":
                 content += line[1:] if line.startswith(b".") else line
                 if self.fake.turns.get(Moment.BODY):
-                    self._do(self._in_time(self.fake.next_turn(Moment.BODY), Moment.BODY))
+                    self._interrupt(self.fake.next_turn(Moment.BODY))
         except (HungUp, OSError):
             self.fake.unfinished.append(content)
             raise
         return content
+
+    def _interrupt(self, turn: Turn) -> None:
+        """Do something in the middle of the content; whoever refuses it does not keep it."""
+        self._do(self._in_time(turn, Moment.BODY))
+        if isinstance(turn, str) and turn[:1] in ("4", "5"):
+            raise HungUp
 
     def _lies_there(self) -> bytes:
         """Return what the client has sent already, without waiting for more."""

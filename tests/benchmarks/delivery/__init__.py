@@ -1,0 +1,1 @@
+"""How fast mails get from the outgoing-mail topic to a mail server, beside two simpler ways."""

@@ -1,0 +1,1 @@
+"""Delivery daemons killed under load: nothing lost, every further copy known to be in doubt."""

@@ -1,0 +1,278 @@
+"""One row of the matrix, run: real senders on threads, a ledger in SQLite, a scripted server.
+
+Every timeout, pause and lease is the default divided by `scale`, so that a row takes as long as it
+takes in service, only so much faster.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+
+from mailer.breaker import BREAKER_TERMS, BreakerTerms
+from mailer.delivery import Delivery
+from mailer.desk import TROUBLE_PAUSES, Desk
+from mailer.feeding import Feed
+from mailer.migrating import upgrade
+from mailer.mime import mime_bytes
+from mailer.policy import POLICY_TERMS, PolicyTerms
+from mailer.ports import AddressNames, Arrival, Claim, Standing, Terms, Written
+from mailer.results import PAUSES, Result, State
+from mailer.routes import Routes
+from mailer.sending import Sending
+from mailer.smtp import Keeping, SmtpRelay
+from mailer.smtp_client import TIMEOUTS, MailServer, Timeouts, Tls
+from mailer.sql import SqlLedger
+from mailer.sql_suppressions import SqlSuppressions
+from mailer.tables import ledger_engine
+from mailer.trials import Trials
+from schemas.errors import LedgerUnavailable
+from schemas.mails import OutgoingMail
+from schemas.records import Record
+from tests.benchmarks.delivery.load import mails
+from tests.campaigns.faults.rows import Row
+from tests.real.waiting import wait_until
+from tests.smtp_fake import SmtpFake, smtp_fake, trusting_context
+
+SENDERS = 2
+AWAY = 5  #: calls that the ledger does not answer
+PATIENCE = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a row ended."""
+
+    row: str
+    states: Mapping[str, State]
+    copies: Mapping[str, int]
+    doubts: Mapping[str, int]
+    odd_bytes: int  #: copies that are not what was rendered
+    suppressed: int
+    seconds: float
+
+    @property
+    def wrong(self) -> list[str]:
+        """Return what breaks the promise, a sentence each."""
+        found = []
+        for mail_id, state in self.states.items():
+            copies, allowed = self.copies.get(mail_id, 0), 1 + self.doubts[mail_id]
+            if state is State.SENT and not copies:
+                found.append(f"{mail_id}: lost")
+            if copies > allowed:
+                found.append(f"{mail_id}: {copies} copies, {allowed} allowed")
+            if state is State.CLAIMED:
+                found.append(f"{mail_id}: still claimed")
+        if self.odd_bytes:
+            found.append(f"{self.odd_bytes} copies with other bytes")
+        return found
+
+    @property
+    def told(self) -> str:
+        """Return the row in a line."""
+        states = ", ".join(f"{n} {s}" for s, n in sorted(Counter(self.states.values()).items()))
+        copies, doubts = sum(self.copies.values()), sum(self.doubts.values())
+        verdict = "; ".join(self.wrong) or "ok"
+        return f"{self.row}: {states}; {copies} arrived, {doubts} in doubt; {verdict}"
+
+
+class Away:
+    """A ledger that gives no answer for a while: before it claims, or when it is told a result."""
+
+    def __init__(self, ledger: SqlLedger, when: str) -> None:
+        self._ledger, self._when, self._left = ledger, when, AWAY
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ledger, name)
+
+    def claim(self, owner: str, most: int) -> Sequence[Claim]:
+        self._fail_now_and_then(self._when == "claim")
+        return self._ledger.claim(owner, most)
+
+    def write(
+        self, results: Sequence[tuple[Claim, Result]], starts: Sequence[Claim] = ()
+    ) -> Written:
+        self._fail_now_and_then(self._when == "result" and bool(results))
+        return self._ledger.write(results, starts)
+
+    def _fail_now_and_then(self, now: bool) -> None:
+        if now and self._left > 0:
+            self._left -= 1
+            raise LedgerUnavailable("away")
+
+
+def run_row(row: Row, folder: Path, scale: float) -> Ending:
+    """Run a row to its end: every mail has ended, or the relay is left alone for good."""
+    began = monotonic()
+    with ExitStack() as stack:
+        fake = stack.enter_context(_server(row, scale))
+        ledger = stack.enter_context(_ledger(folder, scale))
+        sent = list(mails(row.mails, row.name))
+        by_value = {mail.mail_id.encode(): mail for mail in sent}
+        ledger.take_in([_arrival(mail, number) for number, mail in enumerate(sent)])
+        _work(row, ledger, fake, by_value, scale, lambda: _is_over(row, ledger))
+        standings = [_standing(ledger, mail) for mail in sent]
+        suppressed = len(SqlSuppressions(ledger.engine).of_tenant(sent[0].tenant_id))
+    contents = {mime_bytes(mail): str(mail.mail_id) for mail in sent}
+    arrived = Counter(contents.get(one.content, "?") for one in fake.arrived)
+    return Ending(
+        row=row.name,
+        states={str(one.mail_id): one.state for one in standings},
+        copies=arrived,
+        doubts={str(one.mail_id): one.in_doubt_count for one in standings},
+        odd_bytes=arrived["?"],
+        suppressed=suppressed,
+        seconds=monotonic() - began,
+    )
+
+
+def _is_over(row: Row, ledger: SqlLedger) -> bool:
+    counts = ledger.counts()
+    if row.forever:
+        return counts[State.HELD] >= POLICY_TERMS.refusals
+    return counts[State.WAITING] + counts[State.CLAIMED] == 0
+
+
+@contextmanager
+def _server(row: Row, scale: float) -> Iterator[SmtpFake]:
+    features = ["SIZE 35882577", "ENHANCEDSTATUSCODES"]
+    features += ["PIPELINING"] * row.pipelining + ["AUTH PLAIN"] * row.auth
+    with smtp_fake(row.script, features=features, starttls=row.starttls) as fake:
+        fake.slowness = min(0.5, 30.0 / scale)
+        yield fake
+
+
+@contextmanager
+def _ledger(folder: Path, scale: float) -> Iterator[SqlLedger]:
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"sqlite:///{folder / 'ledger.db'}"
+    upgrade(url)
+    engine = ledger_engine(url)
+    terms = Terms()
+    yield SqlLedger(engine, replace(terms, lease=terms.lease / scale, trial=terms.trial / scale))
+    engine.dispose()
+
+
+def _work(
+    row: Row,
+    ledger: SqlLedger,
+    fake: SmtpFake,
+    by_value: Mapping[bytes, OutgoingMail],
+    scale: float,
+    is_over: Callable[[], bool],
+) -> None:
+    """Send until it is over."""
+    stop = threading.Event()
+    sending = _sending(row, ledger, fake, by_value, scale)
+    bodies = sending.bodies(stop, [lambda: None] * (SENDERS + 1))
+    threads = [threading.Thread(target=body) for body in bodies]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(is_over, f"{row.name} is over", PATIENCE)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+
+
+def _sending(
+    row: Row,
+    sql: SqlLedger,
+    fake: SmtpFake,
+    by_value: Mapping[bytes, OutgoingMail],
+    scale: float,
+) -> Sending:
+    ledger = Away(sql, row.ledger_away) if row.ledger_away else sql
+    routes = Routes(names=["relay"], seconds=monotonic, terms=breaker_terms(scale))
+    trials = Trials(ledger=sql, owner="deliver-0", seconds=monotonic, terms=policy_terms(scale))
+    pauses = [pause / scale for pause in TROUBLE_PAUSES]
+    desk = Desk(
+        ledger=ledger,  # type: ignore[arg-type]  # what is not there is the real ledger's
+        told=lambda noted: sending.written(noted),
+        trouble_pauses=pauses,
+    )
+    feed = Feed(
+        ledger=ledger,  # type: ignore[arg-type]  # as above
+        owner="deliver-0",
+        read_mail=by_value.__getitem__,
+        note=desk.note,
+        room=lambda: min((r for r in (routes.room(), trials.room()) if r >= 0), default=-1),
+        seconds=monotonic,
+        ahead=4,
+        domain_rate=None,
+        idle=timedelta(seconds=0.5) / scale,
+        trouble_pauses=pauses,
+    )
+    sending = Sending(
+        feed=feed,
+        desk=desk,
+        trials=trials,
+        deliveries=[
+            Delivery(
+                relays=[_relay(row, fake, scale, number)],
+                routes=routes,
+                start=desk.start,
+                schedule=[pause / scale for pause in PAUSES[:3]],
+            )
+            for number in range(SENDERS)
+        ],
+        counted=lambda _result, _seconds: None,
+        seconds=monotonic,
+    )
+    return sending
+
+
+def _relay(row: Row, fake: SmtpFake, scale: float, number: int) -> SmtpRelay:
+    away = row.refused_first and number == 0  # one sender finds nobody there, for ever
+    server = MailServer(
+        host="127.0.0.1",
+        port=1 if away else fake.port,
+        tls=Tls.STARTTLS if row.starttls else Tls.NONE,
+        username="push" if row.auth else None,
+        password="geheim" if row.auth else None,
+        hello_name="test",
+    )
+    keeping = Keeping(most_mails=1) if row.one_mail_a_connection else Keeping()
+    return SmtpRelay(
+        server=server, context=trusting_context(), timeouts=timeouts(scale), keeping=keeping
+    )
+
+
+def timeouts(scale: float) -> Timeouts:
+    """Return the default timeouts, so much shorter."""
+    return Timeouts(**{f.name: getattr(TIMEOUTS, f.name) / scale for f in fields(Timeouts)})
+
+
+def breaker_terms(scale: float) -> BreakerTerms:
+    """Return the breaker's default pauses, so much shorter."""
+    terms = BREAKER_TERMS
+    return replace(
+        terms,
+        window=terms.window / scale,
+        first_pause=terms.first_pause / scale,
+        longest_pause=terms.longest_pause / scale,
+    )
+
+
+def policy_terms(scale: float) -> PolicyTerms:
+    """Return the policy breaker's default pauses, so much shorter."""
+    terms = POLICY_TERMS
+    return replace(
+        terms, first_pause=terms.first_pause / scale, longest_pause=terms.longest_pause / scale
+    )
+
+
+def _arrival(mail: OutgoingMail, number: int) -> Arrival:
+    record = Record("outgoing-mail", 0, number, -1, None, mail.mail_id.encode())
+    return Arrival.of(mail, record, AddressNames(f"hash-{mail.mail_id}", None))
+
+
+def _standing(ledger: SqlLedger, mail: OutgoingMail) -> Standing:
+    standing = ledger.standing(mail.tenant_id, mail.mail_id)
+    assert standing is not None
+    return standing
