@@ -50,18 +50,14 @@ SHORT = Size(
 
 def run(campaign: Campaign, size: Size) -> list[Figure]:
     """Run the whole series and return what it came to."""
-    results = [campaign.run(plan) for plan in plans(size)]
-    for result in results:
-        describe(result)
+    results = [_described(campaign.run(plan)) for plan in plans(size)]
     every = [figure for result in results for figure in figures.of_worker(result)]
     every += figures.of_all(
         results, kills_in_transactions=size.open_kills, each_kind=size.each_kind
     )
     if size.control_faults:
         campaign.worker = control.process
-        caught = campaign.run(control_plan(size))
-        describe(caught)
-        every += figures.of_control(caught)
+        every += figures.of_control(_described(campaign.run(control_plan(size))))
     return every
 
 
@@ -93,8 +89,8 @@ def control_plan(size: Size) -> Plan:
     )
 
 
-def describe(result: Result) -> None:
-    """Say what happened, for a person."""
+def _described(result: Result) -> Result:
+    """Say what happened, for a person who does not want to wait for the end, and pass it on."""
     name, audit = result.plan.name, result.audit
     aimed = sum(kill.aimed for kill in result.kills)
     lines = [
@@ -108,6 +104,7 @@ def describe(result: Result) -> None:
     ]
     for line in lines:
         tell(f"{name}: {line}")
+    return result
 
 
 def _counts(counted: Counter[Fault] | Counter[Hit]) -> str:
