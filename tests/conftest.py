@@ -129,16 +129,25 @@ def smtp_sink() -> Iterator[sink.SmtpSink]:
 @pytest.fixture
 def spawn(tmp_path: Path) -> Iterator[Spawn]:
     """Start commands of `push-services` as real processes, ended with the test."""
+    with spawning(tmp_path) as spawn_one:
+        yield spawn_one
+
+
+@contextmanager
+def spawning(place: Path) -> Iterator[Spawn]:
+    """Start commands as real processes, each in a folder of this one, ended with the block."""
     spawned_here: list[PushServices] = []
 
     def spawn_one(*arguments: str, settings: Mapping[str, str]) -> PushServices:
-        folder = tmp_path / f"push-services-{len(spawned_here)}"
+        folder = place / f"push-services-{len(spawned_here)}"
         spawned_here.append(spawned(*arguments, settings=settings, folder=folder))
         return spawned_here[-1]
 
-    yield spawn_one
-    for each in spawned_here:
-        each.process.end()
+    try:
+        yield spawn_one
+    finally:
+        for each in spawned_here:
+            each.process.end()
 
 
 @contextmanager

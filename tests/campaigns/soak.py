@@ -19,9 +19,9 @@ from confluent_kafka import Producer
 
 from tests.benchmarks.figures import Figure, at_least, at_most, machine, report, told
 from tests.benchmarks.worker.material import EVERY, events, place_of, rules
-from tests.campaigns.chaos.__main__ import spawning
 from tests.campaigns.generated import UPDATED
 from tests.campaigns.house import House
+from tests.conftest import spawning
 from tests.real.kafka import start_kafka
 from tests.real.processes import Process
 
@@ -121,8 +121,11 @@ def main() -> int:
     print(machine(), flush=True)
     kafka = start_kafka()
     try:
-        with tempfile.TemporaryDirectory(prefix="push-soak-") as folder, spawning(folder) as spawn:
-            house = House(kafka, Path(folder), spawn, kafka.fresh_name("soak"))
+        with (
+            tempfile.TemporaryDirectory(prefix="push-soak-") as place,
+            spawning(Path(place)) as spawn,
+        ):
+            house = House(kafka, Path(place), spawn, kafka.fresh_name("soak"))
             house.prepare(rules())
             # Its log, a line for each batch, would fill the folder and shows nothing here.
             quiet = {"PUSH_REPEATS_LIMIT": str(given.limit), "PUSH_LOG_LEVEL": "WARNING"}

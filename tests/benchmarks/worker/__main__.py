@@ -18,8 +18,8 @@ from tests.benchmarks.figures import Figure, at_least, at_most, machine, report,
 from tests.benchmarks.worker.latency import RATE, latencies
 from tests.benchmarks.worker.material import rules
 from tests.benchmarks.worker.runs import Bench, Made, Throughput, percentile
-from tests.campaigns.chaos.__main__ import spawning
 from tests.campaigns.house import House
+from tests.conftest import spawning
 from tests.real.kafka import start_kafka
 from tests.real.processes import Process
 from tests.real.push_services import clean_environment, installed_command
@@ -35,8 +35,11 @@ def main() -> int:
     print(machine(), flush=True)
     kafka = start_kafka()
     try:
-        with tempfile.TemporaryDirectory(prefix="push-bench-") as folder, spawning(folder) as spawn:
-            bench = Bench(House(kafka, Path(folder), spawn, kafka.fresh_name("bench")))
+        with (
+            tempfile.TemporaryDirectory(prefix="push-bench-") as place,
+            spawning(Path(place)) as spawn,
+        ):
+            bench = Bench(House(kafka, Path(place), spawn, kafka.fresh_name("bench")))
             bench.house.prepare(rules())
             figures = [*latency(bench, given)]
             bench.write_backlog(given.events)

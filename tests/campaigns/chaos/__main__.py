@@ -7,18 +7,15 @@ accounts for each record. The last lines are the figures, one in JSON each.
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.figures import machine, report
 from tests.campaigns.chaos.campaign import CLASSIC, CONSUMER, Campaign, worker
 from tests.campaigns.chaos.series import FULL, SHORT, Size, run, tell
-from tests.conftest import Spawn
+from tests.conftest import spawning
 from tests.real.kafka import start_kafka
 from tests.real.postgresql import start_postgresql
-from tests.real.push_services import PushServices, spawned
 
 
 def main() -> int:
@@ -27,11 +24,14 @@ def main() -> int:
     kafka = start_kafka()
     postgresql = start_postgresql()
     try:
-        with tempfile.TemporaryDirectory(prefix="push-chaos-") as folder, spawning(folder) as spawn:
+        with (
+            tempfile.TemporaryDirectory(prefix="push-chaos-") as place,
+            spawning(Path(place)) as spawn,
+        ):
             campaign = Campaign(
                 kafka=kafka,
                 postgresql=postgresql,
-                folder=Path(folder),
+                folder=Path(place),
                 spawn=spawn,
                 worker=worker,
                 tell=tell,
@@ -60,23 +60,6 @@ def size() -> Size:
     chosen = SHORT if given.pop("short") else FULL
     protocol = given.pop("protocol", None)
     return replace(chosen, **given, protocols=(protocol,) if protocol else chosen.protocols)
-
-
-@contextmanager
-def spawning(folder: str) -> Iterator[Spawn]:
-    """Start commands of `push-services` as real processes, ended with the block."""
-    started: list[PushServices] = []
-
-    def spawn(*arguments: str, settings: Mapping[str, str]) -> PushServices:
-        place = Path(folder) / f"push-services-{len(started)}"
-        started.append(spawned(*arguments, settings=settings, folder=place))
-        return started[-1]
-
-    try:
-        yield spawn
-    finally:
-        for each in started:
-            each.process.end()
 
 
 if __name__ == "__main__":
