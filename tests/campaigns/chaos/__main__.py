@@ -42,13 +42,16 @@ def main() -> int:
         kafka.end()
 
 
+PROTOCOLS = {CLASSIC: (CLASSIC,), CONSUMER: (CONSUMER,), "none": ()}
+
+
 def size() -> Size:
     """Return what the command line says, what it leaves out as `make chaos` has it."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--short", action="store_true", help="a few minutes: make chaos-short")
     parser.add_argument("--events", type=int, help="of all campaigns but the control")
     parser.add_argument("--faults", type=int, help="of all campaigns but the control")
-    parser.add_argument("--protocol", choices=[CLASSIC, CONSUMER], help="one alone")
+    parser.add_argument("--protocol", choices=[CLASSIC, CONSUMER, "none"], help="one alone")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--pace", type=float, help="seconds between two faults, on the average")
     parser.add_argument("--seed", type=int)
@@ -59,7 +62,7 @@ def size() -> Size:
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     chosen = SHORT if given.pop("short") else FULL
     protocol = given.pop("protocol", None)
-    return replace(chosen, **given, protocols=(protocol,) if protocol else chosen.protocols)
+    return replace(chosen, **given, protocols=PROTOCOLS.get(protocol, chosen.protocols))
 
 
 if __name__ == "__main__":

@@ -171,9 +171,8 @@ class Campaign:
             if not left and sent(stage.load) < plan.events:
                 left = _deck(plan, stage.chance)[:5]  # load without faults would show little
             possible = [fault for fault in left if stage.possible(fault)]
-            if possible:
+            if possible and stage.do(possible[0]):
                 left.remove(possible[0])
-                stage.do(possible[0])
             stage.wait(stage.chance.uniform(0.2, 1.8) * plan.pace / 1.2)
 
     def _wait_for_work(self, stage: Stage) -> None:

@@ -52,9 +52,10 @@ def run(campaign: Campaign, size: Size) -> list[Figure]:
     """Run the whole series and return what it came to."""
     results = [_described(campaign.run(plan)) for plan in plans(size)]
     every = [figure for result in results for figure in figures.of_worker(result)]
-    every += figures.of_all(
-        results, kills_in_transactions=size.open_kills, each_kind=size.each_kind
-    )
+    if results:
+        every += figures.of_all(
+            results, kills_in_transactions=size.open_kills, each_kind=size.each_kind
+        )
     if size.control_faults:
         campaign.worker = control.process
         every += figures.of_control(_described(campaign.run(control_plan(size))))

@@ -31,6 +31,8 @@ SESSION = 3.0  # seconds until the broker gives a silent member's partitions awa
 
 Look = Callable[[Callable[[], None], Callable[[], None]], tuple[str, int] | None]
 
+PATIENCE = 4  # times a part's own patience
+
 
 class Kill(NamedTuple):
     """A SIGKILL of a worker."""
@@ -59,9 +61,9 @@ class Stage:
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: "count[int]" = field(default_factory=count)
 
-    def do(self, fault: Fault) -> None:
-        """Do a fault, its end on the agenda."""
-        doing = {
+    def do(self, fault: Fault) -> bool:
+        """Do a fault, its end on the agenda; False if there was nobody left to do it to."""
+        doing: dict[Fault, Callable[[], bool]] = {
             Fault.KILL_MID_BATCH: lambda: self._kill(fault, self.aim.at_mails),
             Fault.KILL_MID_COMMIT: lambda: self._kill(fault, self.aim.at_evaluations),
             Fault.ZOMBIE: self._zombie,
@@ -70,8 +72,9 @@ class Stage:
             Fault.BROKER_PAUSE: self._broker_pause,
             Fault.DATABASE_AWAY: self._database_away,
         }
-        doing[fault]()
-        self.done[fault] += 1
+        happened = doing[fault]()
+        self.done[fault] += happened
+        return happened
 
     def possible(self, fault: Fault) -> bool:
         """Say whether the fault's parts are there for it now."""
@@ -118,25 +121,26 @@ class Stage:
     def _ask_for_load(self) -> None:
         self.load.send(signal.SIGUSR1)
 
-    def _kill(self, fault: Fault, look: Look) -> None:
+    def _kill(self, fault: Fault, look: Look) -> bool:
         slot, aimed = self._target(look)
         if slot is None:
-            return
+            return False
         at = time.time_ns() // 1_000_000
         slot.kill()
         self.kills.append(Kill(slot.name, at, fault, aimed))
         slot.busy = True
         absent = self.chance.choice([0.0, 0.0, 0.2, 0.5, self.chance.uniform(2, 8)])
         self._later(absent, lambda: self._back(slot))
+        return True
 
     def _back(self, slot: Slot) -> None:
         slot.start()
         slot.busy = False
 
-    def _zombie(self) -> None:
+    def _zombie(self) -> bool:
         slot, _ = self._target(self.aim.at_mails)
         if slot is None:
-            return
+            return False
         slot.process.pause()
         slot.busy, slot.wanted = True, False
         asleep = SESSION + self.chance.uniform(1, 4)
@@ -144,6 +148,7 @@ class Stage:
             self._later(1.0, lambda: self._succeed(slot, asleep - 1.0))
         else:
             self._later(asleep, lambda: self._wake(slot))
+        return True
 
     def _wake(self, slot: Slot) -> None:
         slot.process.resume()
@@ -156,7 +161,7 @@ class Stage:
         self._later(until_it_wakes + 4.0, zombie.kill)
         self._later(until_it_wakes + 4.0, lambda: setattr(slot, "busy", False))
 
-    def _storm(self) -> None:
+    def _storm(self) -> bool:
         for _ in range(self.chance.randint(2, 4)):
             stay = self.chance.uniform(0.2, 2.0)
             threading.Thread(target=self._pass_through, args=(stay,), daemon=True).start()
@@ -166,6 +171,7 @@ class Stage:
             slot.wanted, slot.busy = False, True
             slot.process.send(signal.SIGTERM)
             self._later(self.chance.uniform(0.5, 3.0), lambda: self._replace(slot))
+        return True
 
     def _replace(self, slot: Slot) -> None:
         """Start a worker anew once the former one has ended in order."""
@@ -186,20 +192,32 @@ class Stage:
 
     # --- broker and database ---------------------------------------------------------------------
 
-    def _broker_kill(self) -> None:
+    def _broker_kill(self) -> bool:
         self.kafka.kill()
         self.wait(self.chance.uniform(0.2, 3.0))
-        self.kafka.start()
+        self.kafka.broker.start()
+        _wait_patiently(self.kafka.wait_until_ready)
+        return True
 
-    def _broker_pause(self) -> None:
+    def _broker_pause(self) -> bool:
         self.kafka.pause()
         self._later(self.chance.uniform(1, 9), self.kafka.resume)
+        return True
 
-    def _database_away(self) -> None:
+    def _database_away(self) -> bool:
         away = self.chance.uniform(1, 6)
         if self.chance.random() < 0.5:
             self.postgresql.pause()
             self._later(away, self.postgresql.resume)
         else:
             self.postgresql.stop()
-            self._later(away, self.postgresql.start)
+            self._later(away, lambda: _wait_patiently(self.postgresql.heal))
+        return True
+
+
+def _wait_patiently(wait: Callable[[], None]) -> None:
+    """Wait, and again: a part that comes back under load has no fault in being slow."""
+    for _ in range(PATIENCE):
+        with suppress(TimeoutError):
+            return wait()
+    return wait()

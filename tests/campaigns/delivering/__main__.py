@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.figures import Figure, at_least, at_most, machine, report, told
-from tests.campaigns.chaos.__main__ import spawning
 from tests.campaigns.delivering.campaign import Campaign, Plan, Result
+from tests.conftest import spawning
 from tests.real.kafka import start_kafka
 from tests.real.postgresql import start_postgresql
 
@@ -50,7 +50,7 @@ def main(given: argparse.Namespace) -> int:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="push-delivering-") as folder,
-            spawning(folder) as spawn,
+            spawning(Path(folder)) as spawn,
         ):
             campaign = Campaign(
                 kafka=kafka, postgresql=postgresql, folder=Path(folder), spawn=spawn, tell=tell
