@@ -76,7 +76,7 @@ bench-worker: install fetch ## the worker against the floor of its own loop (EVE
 
 bench-rules: install ## what a million rules cost: memory, look-ups, loads, changes felt, imports (RULES= CHANGES=)
 	@held=0; \
-	$(BIN)/python -m tests.benchmarks.rules $(call options,RULES CHANGES DATABASES) || held=1; \
+	$(BIN)/python -m tests.benchmarks.rules $(call options,RULES CHANGES DATABASES FOLDER) || held=1; \
 	$(BIN)/python -m tests.benchmarks.rules_import $(call options,RULES DATABASES) || held=1; \
 	exit $$held
 

@@ -66,7 +66,8 @@ class Stage:
         """
         record = self.broker.publish(self._topic(scene.event_type), scene.key, scene.value)
         loaded = self.store.load()
-        snapshot = Snapshot.compile(loaded.rules, loaded.rejected)
+        verification = self.settings.external_verification
+        snapshot = Snapshot.compile(loaded.rules, loaded.rejected, verification)
         return tell(self._planner(snapshot), loaded.rules, record, planned)
 
     def _topic(self, wanted: EventType) -> str:

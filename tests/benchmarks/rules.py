@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.rules [--rules 1000000] [--changes 200] [--databases sqlite]
 
-SQLite lies in a file; PostgreSQL is a real one. Each measurement is a process of its own; what is
-compared runs one after the other in one go.
+SQLite lies in a file (`--folder` keeps it for the next run); PostgreSQL is a real one. Each
+measurement is a process of its own; what is compared runs one after the other in one go.
 """
 
 import argparse
@@ -34,17 +34,26 @@ HELD_UP = 0.05  # seconds
 
 
 @contextmanager
-def sqlite_urls(rules: int) -> Iterator[tuple[str, str]]:
-    """Give a file with all rules and one with few."""
+def sqlite_urls(rules: int, kept: Path | None) -> Iterator[tuple[str, str]]:
+    """Give a file with all rules and one with few; `kept` is a folder that may have them."""
     with tempfile.TemporaryDirectory() as folder:
-        yield (
-            fill_sqlite(Path(folder) / "many.db", rules, progress("sqlite")),
-            fill_sqlite(Path(folder) / "few.db", FEW, progress("sqlite")),
-        )
+        place = kept or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        yield filled(place / f"{rules}.db", rules), filled(place / f"{FEW}.db", FEW)
+
+
+def filled(file: Path, rules: int) -> str:
+    """Return the URL of a file with so many rules, filled now or by a run before."""
+    if not file.exists():
+        unfinished = file.with_suffix(".unfinished")
+        unfinished.unlink(missing_ok=True)
+        fill_sqlite(unfinished, rules, progress("sqlite"))
+        unfinished.rename(file)
+    return f"sqlite:///{file}"
 
 
 @contextmanager
-def postgresql_urls(rules: int) -> Iterator[tuple[str, str]]:
+def postgresql_urls(rules: int, _kept: Path | None) -> Iterator[tuple[str, str]]:
     """Give a database with all rules and one with few."""
     server = start_postgresql()
     try:
@@ -81,9 +90,9 @@ def measure(*arguments: str) -> Measured:
     return measured
 
 
-def of_database(name: str, rules: int, changes: int) -> Iterator[Figure]:
+def of_database(name: str, rules: int, changes: int, kept: Path | None) -> Iterator[Figure]:
     """Yield the figures of one database."""
-    with DATABASES[name](rules) as (many, few):
+    with DATABASES[name](rules, kept) as (many, few):
         bare, load, again = measure("bare", many), measure("load", many), measure("bare", many)
         fetch = (bare["seconds"] + again["seconds"]) / 2
         yield at_most(f"rules_{name}_bytes_per_rule", load["bytes_per_rule"], BYTES)
@@ -106,9 +115,9 @@ def of_database(name: str, rules: int, changes: int) -> Iterator[Figure]:
             yield at_most(f"rules_{name}_felt_p99_s_notices_{notices}", p99, FELT)
 
 
-def figures(rules: int, changes: int, databases: Sequence[str]) -> list[Figure]:
+def figures(rules: int, changes: int, databases: Sequence[str], kept: Path | None) -> list[Figure]:
     """Measure on these databases, one after another."""
-    return [each for name in databases for each in of_database(name, rules, changes)]
+    return [each for name in databases for each in of_database(name, rules, changes, kept)]
 
 
 def main() -> int:
@@ -117,9 +126,11 @@ def main() -> int:
     parser.add_argument("--rules", type=int, default=1_000_000)
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--databases", default=",".join(DATABASES))
+    parser.add_argument("--folder", type=Path, help="keeps the SQLite files for the next run")
     given = parser.parse_args()
     print(f"{given.rules} rules; {machine()}", flush=True)
-    return report(figures(given.rules, given.changes, given.databases.split(",")))
+    databases = given.databases.split(",")
+    return report(figures(given.rules, given.changes, databases, given.folder))
 
 
 if __name__ == "__main__":

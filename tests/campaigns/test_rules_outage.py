@@ -98,7 +98,8 @@ def house(kafka: Kafka, postgresql: PostgreSQL, tmp_path: Path, spawn: Spawn) ->
 def test_a_stopped_database_holds_up_no_event_and_its_changes_are_caught_up(
     house: House, postgresql: PostgreSQL, spawn: Spawn
 ) -> None:
-    # Planted: the refresh on the worker's own thread; events then waited for the outage's end.
+    # Would catch: a store that cannot be reached taken for an empty one (planted: mails were
+    # missing), a connection that is not made anew, a batch that waits for the database.
     rules = generated.rules_file(seed=8)
     house.prepare(rules)
     settings = house.environment | {"PUSH_HTTP_PORT": str(free_port())}
