@@ -1,11 +1,14 @@
 """The README's commands are commands: the shell block for real use runs as written."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from consumer.cli import app
 from tests.real.found import CHECKOUT
 from tests.real.push_services import clean_environment, installed_command
 
@@ -45,6 +48,22 @@ def test_the_commands_for_real_use_run_as_written(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "r-not-executed" in done.stdout
+
+
+def test_the_commands_for_single_rules_run_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUSH_DATABASE_URL", f"sqlite:///{tmp_path / 'rules.db'}")
+    (block,) = [block for block in BLOCKS if "rules add" in block]
+    demo = str(CHECKOUT / "consumer/demo/rules.yaml")
+    before = [["db", "upgrade"], ["rules", "apply", demo]]
+
+    run = [
+        CliRunner().invoke(app, words)
+        for words in (*before, *(shlex.split(line)[1:] for line in lines(block)))
+    ]
+
+    assert [done.exit_code for done in run] == [0] * len(run), [done.stderr for done in run]
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", README))
