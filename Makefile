@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOUR := consumer mailer rules_store schemas
 # Without services: what `make test` runs beyond these needs a real part or builds the package.
-QUICK := not kafka and not registry and not postgresql and not prometheus and not package
+QUICK := not kafka and not registry and not postgresql and not prometheus and not chromium \
+         and not spamassassin and not package
 # Many of them wait for a process now and then: one more than there are processors keeps those busy.
 SIDE_BY_SIDE := -n 3 --dist worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

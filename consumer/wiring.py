@@ -38,6 +38,7 @@ from consumer.settings import Settings
 from mailer.contents import House
 from mailer.rendering import Failed, Renderer, tell_nobody
 from mailer.sources import packaged_sources, sources_with_own
+from mailer.trial import trial_faults
 from mailer.unsubscribing import Unsubscribing
 from rules_store.cache import RulesCache
 from rules_store.loading import SqlRulesSource
@@ -135,7 +136,7 @@ def renderer(settings: Settings, failed: Failed = tell_nobody) -> Renderer:
     if settings.sender is None:
         raise InvalidSettings(["PUSH_MAIL_FROM: must be set"])
     own, reply_to = settings.templates_dir, settings.mail_reply_to
-    return Renderer.build(
+    mails = Renderer.build(
         sender_name=settings.sender.name,
         sender_address=settings.sender.address,
         house=House(
@@ -151,6 +152,10 @@ def renderer(settings: Settings, failed: Failed = tell_nobody) -> Renderer:
         sources=packaged_sources() if own is None else sources_with_own(Path(own)),
         failed=failed,
     )
+    faults = [] if own is None else trial_faults(mails)  # the package's own passed in its tests
+    if faults:
+        raise InvalidSettings(faults)
+    return mails
 
 
 def _unsubscribing(settings: Settings) -> Unsubscribing | None:

@@ -23,7 +23,7 @@ from tests.real.prometheus import find_prometheus
 from tests.real.push_services import PushServices, spawned
 from tests.real.registry import Registry, start_registry
 
-PARTS = ("kafka", "registry", "postgresql", "prometheus")
+PARTS = ("kafka", "registry", "postgresql", "prometheus", "chromium", "spamassassin")
 P = TypeVar("P", bound=Part)
 Started = list[Part]
 
@@ -116,6 +116,24 @@ def or_skip(program: Path | None, reason: str) -> Path:
     """Return the program, or skip the test."""
     if program is None:
         pytest.skip(reason)
+    return program
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Chromium's binary; `consumer.preview.chromium` runs it."""
+    return _program_or_skip(found.chromium(), "Chromium")
+
+
+@pytest.fixture(scope="session")
+def spamassassin() -> Path:
+    """SpamAssassin's binary; it is asked with the rules of its package alone."""
+    return _program_or_skip(found.spamassassin(), "SpamAssassin")
+
+
+def _program_or_skip(program: Path | None, name: str) -> Path:
+    if program is None:
+        pytest.skip(f"{name} is not installed (make system-packages)")
     return program
 
 

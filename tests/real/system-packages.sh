@@ -1,6 +1,6 @@
 #!/bin/sh
 # Gets what the tests use of Debian and this machine lacks: a JVM and Maven, the shells of
-# PostgreSQL and SQLite, and Prometheus.
+# PostgreSQL and SQLite, Chromium, SpamAssassin, and Prometheus.
 # Prometheus' package would enable a service that nobody asked for, so only its files are unpacked.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -20,6 +20,8 @@ command -v java >/dev/null || packages="$packages default-jre-headless"
 command -v mvn >/dev/null || packages="$packages maven"
 command -v psql >/dev/null || packages="$packages postgresql-client"
 command -v sqlite3 >/dev/null || packages="$packages sqlite3"
+command -v chromium >/dev/null || packages="$packages chromium fonts-liberation"
+command -v spamassassin >/dev/null || packages="$packages spamassassin"
 command -v setpriv >/dev/null || packages="$packages util-linux"
 prometheus=.cache/prometheus
 if command -v prometheus >/dev/null || [ -x "$prometheus/usr/bin/prometheus" ]; then prometheus=""; fi
