@@ -6,15 +6,18 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from datetime import timedelta
 from functools import partial
 from time import monotonic
 
 from consumer.delivering import Intake
+from consumer.kafka_letters import KafkaRedriver
 from consumer.lag import Lag
 from consumer.ledger_count import LedgerCount
 from consumer.metrics import DeliveryMetrics
 from consumer.probes import Heartbeat
 from consumer.process import run_until_stopped, together
+from consumer.reporting import Reporting
 from consumer.settings import Settings, revealed
 from consumer.wiring import (
     DELIVER,
@@ -44,13 +47,15 @@ from mailer.sql_upkeep import SqlUpkeep
 from mailer.tables import ledger_engine
 from mailer.trials import Trials
 from mailer.upkeep import Keeper
-from schemas.codec import Codec
+from schemas.codec import Codec, encode_report
+from schemas.published import UNDELIVERABLE
 
 logger = logging.getLogger(__name__)
 
 #: Seconds a mail in hand may take by the timeouts of SMTP, its connection included, and some more.
 SENDER_LIMIT = 3_600.0
 LAST_MAIL = 8.0  # seconds that the mails in hand may still take after a stop request
+_UPKEEP, _SECOND = timedelta(minutes=1), timedelta(seconds=1)  # how often, and no more often
 _AHEAD = 4  # mails claimed ahead, for each sender
 
 NOBODY_SUPPRESSED = (
@@ -92,7 +97,10 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
         answers = told(life, ready, status, metrics.exposition, *beats)
         parts.enter_context(listening(settings, answers))
         life.patiently("database", partial(check_ledger, url))
-        life.wait_for_topics(topic, settings.topic_dead_letter)
+        life.wait_for_topics(
+            topic, settings.topic_dead_letter, settings.topic_outgoing_mail_undeliverable
+        )
+        prefixes = life.prefixes(UNDELIVERABLE)
         if stop.is_set():
             return
         intake = Intake(
@@ -104,7 +112,12 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
             count=metrics.taken_in,
             taken_in=sending.feed.wake,
         )
-        keeper = Keeper(ledger=ledger, upkeep=SqlUpkeep(engine), due=sending.trials.act)
+        keeper = Keeper(
+            ledger=ledger,
+            upkeep=SqlUpkeep(engine),
+            due=sending.trials.act,
+            every=min(_UPKEEP, max(settings.refusal_trial, _SECOND)),
+        )
         finished = threading.Event()
         parts.callback(finished.set)
         _break_off_late(stop, finished, relays)
@@ -115,6 +128,7 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
             *sending.bodies(stop, [beat.tick for beat in beats]),
             partial(counted.keep_counting, stop),
             partial(keeper.run, stop),
+            partial(_reporting(settings, ledger, prefixes[UNDELIVERABLE], metrics).run, stop),
         )
     logger.info("stopped")
 
@@ -182,6 +196,21 @@ def _sending(
     metrics.left_alone = routes.open_breakers
     metrics.refuses_everything = lambda: trials.is_open
     return sending, [relay for each in relays for relay in each]
+
+
+def _reporting(
+    settings: Settings, ledger: SqlLedger, prefix: bytes, metrics: DeliveryMetrics
+) -> Reporting:
+    owner = settings.transactional_id + DELIVER
+    servers = settings.kafka_bootstrap_servers or ""
+    return Reporting(
+        ledger=ledger,
+        owner=owner,
+        printer=KafkaRedriver(servers, settings.kafka, f"{owner}-reports"),
+        topic=settings.topic_outgoing_mail_undeliverable,
+        encode=partial(encode_report, prefix=prefix),
+        given=metrics.reported,
+    )
 
 
 def _servers(settings: Settings) -> Sequence[MailServer]:

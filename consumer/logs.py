@@ -59,6 +59,7 @@ LogAction: TypeAlias = Literal[
     "relay_back",
     "relay_left_alone",
     "relay_trouble",
+    "reports_postponed",
     "result_not_noted",
     "retention_too_short",
     "retention_unknown",

@@ -169,6 +169,7 @@ class DeliveryMetrics:
     held: Callable[[], int | None] = _nobody_knows
     left_alone: Callable[[], Mapping[str, bool]] = _none_known
     refuses_everything: Callable[[], bool] = bool
+    _reports: int = field(default=0, init=False)
     _intake: dict[Labels, int] = field(init=False)
     _deliveries: dict[Labels, int] = field(init=False)
     _postponed: dict[Labels, int] = field(init=False)
@@ -213,10 +214,15 @@ class DeliveryMetrics:
         yield _postponed_counter(self._postponed)
         yield _histogram("push_batch_seconds", "A batch, collected to committed.", self._batch)
         yield _lag_gauge(self.lag())
+        yield _count("push_undeliverable_reports", "Reports of mails given.", self._reports)
         yield from self._ledger_families()
         yield _relays_gauge(self.left_alone())
         refuses = float(self.refuses_everything())
         yield _gauge("push_policy_breaker_open", "1: the mail server refuses everything.", refuses)
+
+    def reported(self, count: int) -> None:
+        """Count reports about mails that will not come."""
+        self._reports += count
 
     def _ledger_families(self) -> Iterator[Metric]:
         waiting, held = self.waiting(), self.held()

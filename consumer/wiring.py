@@ -53,7 +53,7 @@ from schemas.events import PaymentEvent
 from schemas.framing import confluent_prefix, single_object_prefix
 from schemas.instants import milliseconds
 from schemas.plans import Decision
-from schemas.published import EVALUATION, OUTGOING_MAIL, published
+from schemas.published import EVALUATION, OUTGOING_MAIL, UNDELIVERABLE, published
 from schemas.rules import WantedRule
 from schemas.subjects import one_line
 from schemas.vocabulary import EventType, WireFormat
@@ -298,6 +298,7 @@ def _topic_of(settings: Settings, name: str) -> str:
     return {
         OUTGOING_MAIL: settings.topic_outgoing_mail,
         EVALUATION: settings.topic_evaluation,
+        UNDELIVERABLE: settings.topic_outgoing_mail_undeliverable,
     }[name]
 
 

@@ -17,15 +17,18 @@ from schemas.fields import (
     fields_of_evaluation,
     fields_of_event,
     fields_of_mail,
+    fields_of_report,
     mail_from_fields,
+    report_from_fields,
 )
 from schemas.flat_writing import Write, compile_writer
 from schemas.framing import CONFLUENT_LEAD, Framed, SchemaName, unframe
 from schemas.mails import OutgoingMail
 from schemas.peeking import Peek, compile_peek
 from schemas.plans import Evaluation
-from schemas.published import EVALUATION, OUTGOING_MAIL, published
+from schemas.published import EVALUATION, OUTGOING_MAIL, UNDELIVERABLE, published
 from schemas.records import Headers, Record
+from schemas.reports import UndeliverableMail
 from schemas.vocabulary import DeadLetterReason, EventType
 
 
@@ -95,6 +98,11 @@ class Codec:
         schema, start, body = self._named(value, headers, EVALUATION)
         return evaluation_from_fields(schema.read(body, start))
 
+    def decode_report(self, value: bytes | None, headers: Headers = ()) -> UndeliverableMail:
+        """Read a report about a mail, or raise `InvalidEvent` or `RegistryUnavailable`."""
+        schema, start, body = self._named(value, headers, UNDELIVERABLE)
+        return report_from_fields(schema.read(body, start))
+
     def _named(
         self, value: bytes | None, headers: Headers, name: str
     ) -> tuple[AvroSchema, int, bytes]:
@@ -134,3 +142,8 @@ def _mail_writer() -> Write:
 def encode_evaluation(evaluation: Evaluation, prefix: bytes) -> bytes:
     """Return an evaluation's value."""
     return published(EVALUATION).write(fields_of_evaluation(evaluation), prefix)
+
+
+def encode_report(report: UndeliverableMail, prefix: bytes) -> bytes:
+    """Return the value of a report about a mail that will not come."""
+    return published(UNDELIVERABLE).write(fields_of_report(report), prefix)

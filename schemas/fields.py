@@ -25,6 +25,7 @@ from schemas.events import (
 from schemas.instants import day, days, instant, milliseconds
 from schemas.mails import OutgoingMail
 from schemas.plans import Evaluation, Repeat
+from schemas.reports import UndeliverableMail
 from schemas.vocabulary import (
     AccountId,
     Audience,
@@ -379,3 +380,30 @@ def evaluation_from_fields(fields: Fields) -> Evaluation:
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         detail = f"no evaluation: {type(error).__name__}"
         raise InvalidEvent(DeadLetterReason.INVALID_FIELD, detail) from None
+
+
+def fields_of_report(report: UndeliverableMail) -> dict[str, Any]:
+    """Return the Avro fields of a report about a mail that will not come."""
+    fields = _fields_of_value(report)
+    fields["recipient"] = None if report.recipient is None else report.recipient.text
+    return fields
+
+
+def report_from_fields(fields: Fields) -> UndeliverableMail:
+    """Return a report about a mail that will not come, or raise `InvalidEvent`."""
+    return UndeliverableMail(
+        mail_id=MailId(fields["mail_id"]),
+        event_id=EventId(fields["event_id"]),
+        rule_id=RuleId(fields["rule_id"]),
+        tenant_id=TenantId(fields["tenant_id"]),
+        recipient=None if fields["recipient"] is None else EmailAddress(fields["recipient"]),
+        state=fields["state"],
+        fate=fields["fate"],
+        reply_code=fields["reply_code"],
+        reply_detail=fields["reply_detail"],
+        reply_text=fields["reply_text"],
+        attempts=fields["attempts"],
+        may_have_arrived=fields["may_have_arrived"],
+        taken_in_at=fields["taken_in_at"],
+        finished_at=fields["finished_at"],
+    )

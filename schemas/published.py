@@ -14,14 +14,15 @@ from schemas.vocabulary import EventType
 
 OUTGOING_MAIL = "outgoing-mail"
 EVALUATION = "evaluation"
-NAMES = (*EventType, OUTGOING_MAIL, EVALUATION)
+UNDELIVERABLE = "outgoing-mail-undeliverable"
+NAMES = (*EventType, OUTGOING_MAIL, EVALUATION, UNDELIVERABLE)
 
 _FOLDER = resources.files("schemas") / "avsc"
 _FILE = re.compile(r"(?P<name>[a-z-]+)\.v(?P<number>\d+)\.avsc")
 
 
 def published(name: str) -> AvroSchema:
-    """Return the newest schema of an event type, of outgoing mails or of evaluations."""
+    """Return the newest schema of an event type, or of one of the records that we write."""
     return _schema(*_newest(str(name)))
 
 

@@ -16,6 +16,8 @@ from tests.real.processes import Process
 
 PATIENCE = 120.0  # seconds for workers to settle everything
 INPUTS = (generated.REJECTED, generated.UPDATED)
+UNDELIVERABLE = "outgoing-mail-undeliverable"
+OUTPUTS = ("outgoing-mail", UNDELIVERABLE, "dead-letter", "evaluation")
 
 Encode = Callable[[dict[str, Any]], bytes]
 
@@ -34,7 +36,7 @@ class House:
     def environment(self) -> dict[str, str]:
         topics = {
             f"PUSH_TOPIC_{name.upper().replace('-', '_')}": self.topic(name)
-            for name in (*INPUTS, "outgoing-mail", "dead-letter", "evaluation")
+            for name in (*INPUTS, *OUTPUTS)
         }
         return {
             "PUSH_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
@@ -51,7 +53,8 @@ class House:
     def prepare(self, rules: dict[str, Any], dead_letter: Mapping[str, str] | None = None) -> None:
         """Make the topics, the tables and the rules; `dead_letter` is that topic's own config."""
         self.kafka.create_topics({self.topic(name): 4 for name in INPUTS})
-        self.kafka.create_topics({self.topic(name): 2 for name in ("outgoing-mail", "evaluation")})
+        self.kafka.create_topics({self.topic(name): 2 for name in OUTPUTS[:1] + OUTPUTS[3:]})
+        self.kafka.create_topics({self.topic(UNDELIVERABLE): 1})
         self.kafka.create_topics({self.topic("dead-letter"): 1}, config=dict(dead_letter or {}))
         file = self.folder / "rules.yaml"
         file.write_text(yaml.safe_dump(rules, allow_unicode=True), encoding="utf-8")

@@ -26,6 +26,10 @@ FROZEN = {
         "a84dc736f032a2fb",
         "8a9cfc355989ca43566cdc1ae3a8938427494aa6ce3fc9c4d6eec9aa7671bbd3",
     ),
+    "outgoing-mail-undeliverable.v1.avsc": (
+        "af3ffa8a00f61268",
+        "1e15cbb73c26b347ef6179c07583cd9899ccec6bcd2b4285604a11be1cb204cf",
+    ),
     "payment-file-rejected.v1.avsc": (
         "2378f9635da448a2",
         "2344224a5c59a438edb074d722ca3b22bc411c3a264c911777546af8ada367b3",
@@ -113,6 +117,22 @@ FIELDS = {
         "outcomes",
         "repeats",
     ],
+    "outgoing-mail-undeliverable": [
+        "mail_id",
+        "event_id",
+        "rule_id",
+        "tenant_id",
+        "recipient",
+        "state",
+        "fate",
+        "reply_code",
+        "reply_detail",
+        "reply_text",
+        "attempts",
+        "may_have_arrived",
+        "taken_in_at",
+        "finished_at",
+    ],
 }
 
 NULLABLE = {
@@ -143,6 +163,7 @@ NULLABLE = {
         "unsubscribe_mailto",
     },
     "evaluation": set(),
+    "outgoing-mail-undeliverable": {"recipient", "reply_code", "reply_detail", "reply_text"},
 }
 
 #: Fields whose base type is a number, and how it is meant; the canonical form leaves this out.
