@@ -59,10 +59,6 @@ class KafkaQuestions:
     def _reader(self) -> Consumer:
         return self._new_reader()
 
-    @cached_property
-    def _admin(self) -> AdminClient:
-        return self._new_admin()
-
     def committed(self, places: Collection[Place]) -> Mapping[Place, int | None]:
         """Return the group's stable offsets; see `Questions`."""
         with kafka_errors():
@@ -80,7 +76,8 @@ class KafkaQuestions:
         return {place: Bounds(firsts[place], ends[place]) for place in places}
 
     def _offsets(self, places: Iterable[Place], which: OffsetSpec) -> Mapping[Place, int]:
-        asked = self._admin.list_offsets(
+        admin = self._new_admin()  # afresh: a client keeps in mind how many partitions there were
+        asked = admin.list_offsets(
             {TopicPartition(*place): which for place in places},
             isolation_level=IsolationLevel.READ_UNCOMMITTED,
             request_timeout=ASK,

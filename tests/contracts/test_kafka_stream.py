@@ -1,0 +1,424 @@
+"""What `KafkaStream` promises beyond the port: take-overs, rebalances, doubt, fencing.
+
+A wrapper fails where a broker cannot be told to. Each test names the bug that it was seen to catch.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from consumer.kafka import KafkaStream
+from consumer.kafka_clients import Brokers, Memory, stream
+from consumer.kafka_topics import RepeatsTopic
+from consumer.repeats import Repeats
+from consumer.restoring import Start
+from schemas.errors import InvalidSettings, KafkaUnavailable, OffsetsLost
+from schemas.records import Batch, Lost, Place, Publication, Record
+from schemas.repeats import SettledId, key_of, value_of
+from tests.real.kafka import Kafka
+
+pytestmark = pytest.mark.kafka
+
+WINDOW = timedelta(days=7)
+PATIENCE = 40.0  # seconds for whatever a broker takes its time for
+A_WHILE = 3.0  # seconds in which a take-over that does not wait would have ended
+PROTOCOLS = ["classic", "consumer"]
+
+
+@dataclass
+class House:
+    """Topics and a group of one test."""
+
+    kafka: Kafka
+    properties: Mapping[str, str] = field(default_factory=dict)
+    partitions: int = 2
+    opened: list[KafkaStream] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.topic, self.repeats = self.kafka.fresh_name("in"), self.kafka.fresh_name("repeats")
+        self.out, self.evaluation = (
+            self.kafka.fresh_name("out"),
+            self.kafka.fresh_name("evaluation"),
+        )
+        self.group = self.kafka.fresh_name("group")
+        self.kafka.create_topics({self.topic: self.partitions, self.repeats: self.partitions})
+        self.kafka.create_topics({self.out: 1, self.evaluation: 1})
+
+    def put(
+        self, value: bytes, partition: int = 0, topic: str | None = None, key: bytes | None = None
+    ) -> None:
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap})
+        producer.produce(topic or self.topic, value, key, partition)
+        producer.flush(10)
+
+    def open(
+        self,
+        copy: Repeats | None = None,
+        *,
+        name: str = "id",
+        start: Start | None = None,
+        brokers: type[Brokers] = Brokers,
+    ) -> KafkaStream:
+        self.opened.append(
+            stream(
+                brokers(self.kafka.bootstrap, self.properties),
+                group_id=self.group,
+                transactional_id=f"{self.group}-{name}",
+                topics=[self.topic],
+                most=100,
+                memory=Memory(
+                    copy=copy or a_copy(),
+                    repeats=self.repeats,
+                    evaluation=self.evaluation,
+                    window=WINDOW,
+                    limit=1_000,
+                    start=start,
+                ),
+            )
+        )
+        return self.opened[-1]
+
+    def an_id(self, identity: str, offset: int, partition: int = 0) -> Publication:
+        place = Place(self.topic, partition)
+        return self.publication(SettledId(place, self.key(identity), offset, 1_000))
+
+    def publication(self, settled: SettledId) -> Publication:
+        place, key, offset, at = settled
+        value = value_of(offset, at)
+        return Publication(topic=self.repeats, key=key, value=value, partition=place.partition)
+
+    def key(self, identity: str) -> bytes:
+        return key_of(self.topic, "m-1", identity)
+
+    def knows(self, copy: Repeats, identity: str, partition: int = 0) -> int | None:
+        return copy.first_offset(Place(self.topic, partition), self.key(identity), 1)
+
+    def begin(self, identity: str, offset: int, *, name: str, ends: int | None = None) -> Producer:
+        """Begin another process' transaction that remembers an id, and leave it open."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self.kafka.bootstrap,
+                "transactional.id": f"{self.group}-{name}",
+                "transaction.timeout.ms": 60_000,
+            }
+        )
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        producer.produce(self.repeats, value_of(offset, 1_000), self.key(identity), partition=0)
+        producer.flush(10)
+        if ends is not None:
+            asking = Consumer({"bootstrap.servers": self.kafka.bootstrap, "group.id": self.group})
+            group = asking.consumer_group_metadata()
+            place = TopicPartition(self.topic, 0, ends)
+            producer.send_offsets_to_transaction([place], group, 10)
+            asking.close()
+        return producer
+
+
+def a_copy() -> Repeats:
+    return Repeats(WINDOW, 1_000)
+
+
+@pytest.fixture(params=PROTOCOLS)
+def house(request: pytest.FixtureRequest, kafka: Kafka) -> Iterator[House]:
+    yield from opened_house(House(kafka, {"group.protocol": request.param}))
+
+
+@pytest.fixture
+def classic_house(kafka: Kafka) -> Iterator[House]:
+    yield from opened_house(House(kafka))
+
+
+def opened_house(house: House) -> Iterator[House]:
+    yield house
+    for each in house.opened:
+        each.close()
+
+
+def collected(*streams: KafkaStream, until: Callable[[list[Record]], bool]) -> list[Record]:
+    """Collect from all in turn, settling each batch, until it is enough."""
+    records: list[Record] = []
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        for each in streams:
+            batch = each.collect()
+            records += batch.records
+            if not batch.is_empty:
+                each.settle(batch, [])
+        if until(records):
+            return records
+    raise TimeoutError(f"collected {len(records)} records, and that was not enough")
+
+
+def collected_for(seconds: float, *streams: KafkaStream) -> list[Record]:
+    end = time.monotonic() + seconds
+    return collected(*streams, until=lambda _: time.monotonic() > end)
+
+
+def next_batch(each: KafkaStream) -> Batch:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        batch = each.collect()
+        if not batch.is_empty:
+            return batch
+    raise TimeoutError("nothing was collected")
+
+
+def holding(count: int) -> Callable[[list[Record]], bool]:
+    return lambda records: len(records) >= count
+
+
+def values(records: list[Record]) -> list[bytes]:
+    return sorted(filter(None, (record.value for record in records)))
+
+
+# --- taking over ----------------------------------------------------------------------------------
+
+
+def test_an_open_transaction_of_a_predecessor_holds_up_its_partition_and_no_other(
+    house: House,
+) -> None:
+    # Failed when the offset was asked for as a read_uncommitted reader sees it (the record came
+    # again), and when the take-over ran on the loop's own thread (the other partition waited too).
+    house.put(b"settled by the predecessor", 0)
+    house.put(b"next", 0)
+    house.put(b"elsewhere", 1)
+    predecessor = house.begin("a", 0, name="predecessor", ends=1)
+    copy = a_copy()
+    successor = house.open(copy)
+
+    meanwhile = collected(successor, until=holding(1))
+    meanwhile += collected_for(A_WHILE, successor)
+    predecessor.commit_transaction(30)
+    afterwards = collected(successor, until=holding(1))
+
+    assert values(meanwhile) == [b"elsewhere"]
+    assert values(afterwards) == [b"next"]
+    assert house.knows(copy, "a") == 0
+
+
+def test_ids_whose_transaction_is_still_being_decided_are_waited_for(classic_house: House) -> None:
+    # Failed when the topic's end was asked for with READ_COMMITTED: that is the last stable offset,
+    # and it lies before the id.
+    house = classic_house
+    house.put(b"before", 0)
+    house.put(b"before", 1)
+    predecessor = house.open(name="predecessor")
+    collected(predecessor, until=holding(2))
+    predecessor.close()
+    house.put(b"next", 0)
+    other = house.begin("b", 7, name="other")
+    copy = a_copy()
+    successor = house.open(copy)
+
+    meanwhile = collected_for(2 * A_WHILE, successor)
+    other.commit_transaction(30)
+    afterwards = collected(successor, until=holding(1))
+
+    assert (values(meanwhile), values(afterwards)) == ([], [b"next"])
+    assert house.knows(copy, "b") == 7
+
+
+def test_a_partition_that_moves_takes_its_ids_along(house: House) -> None:
+    # Failed when a revoked partition's ids were kept: they would miss what its new owner settles.
+    house.put(b"0", 0)
+    house.put(b"1", 1)
+    first_copy, second_copy = a_copy(), a_copy()
+    first = house.open(first_copy, name="first")
+    while first_copy.count < 2:
+        batch = first.collect()
+        ids = [
+            SettledId(r.place, house.key(f"id-{r.partition}"), r.offset, 1) for r in batch.records
+        ]
+        if not batch.is_empty:
+            first.settle(batch, [house.publication(each) for each in ids])
+            first_copy.enter(ids)
+    second = house.open(second_copy, name="second")
+
+    collected(first, second, until=lambda _: second_copy.count == first_copy.count == 1)
+
+    moved = 0 if house.knows(second_copy, "id-0", 0) is not None else 1
+    assert house.knows(second_copy, f"id-{moved}", moved) == 0
+    assert house.knows(first_copy, f"id-{moved}", moved) is None
+    assert house.knows(first_copy, f"id-{1 - moved}", 1 - moved) == 0
+
+
+def test_records_are_handed_out_once_while_partitions_come_and_go(house: House) -> None:
+    first = house.open(name="first")
+    for number in range(20):
+        house.put(b"%d" % number, number % 2)
+    records = collected(first, until=holding(20))
+
+    second = house.open(name="second")
+    for number in range(20, 40):
+        house.put(b"%d" % number, number % 2)
+        records += collected(first, second, until=holding(0))
+    first.close()
+    for number in range(40, 50):
+        house.put(b"%d" % number, number % 2)
+    records += collected(second, until=lambda more: len(records) + len(more) >= 50)
+
+    assert sorted(int(record.value or b"") for record in records) == list(range(50))
+
+
+# --- places that are lost -------------------------------------------------------------------------
+
+
+def test_a_partition_that_was_evaluated_before_stops_until_an_operator_says_where(
+    classic_house: House,
+) -> None:
+    # Failed when a missing offset alone meant the earliest: fourteen days would be mailed again.
+    house = classic_house
+    house.put(b"0")
+    house.put(b"1")
+    house.put(b"", topic=house.evaluation, key=f"{house.topic}/0".encode())
+
+    with pytest.raises(OffsetsLost, match=f"{house.topic}/0"):
+        collected(house.open(), until=holding(1))
+
+    house.opened.pop().close()
+    assert values(collected(house.open(start=Start("offset", 1)), until=holding(1))) == [b"1"]
+
+
+def test_retention_that_overtakes_a_running_worker_is_told_as_lost(classic_house: House) -> None:
+    # Failed when the client's error was only logged: the partition stood still for good.
+    house = classic_house
+    reading = house.open()
+    for number in range(6):
+        house.put(b"%d" % number)
+    reading.settle(next_batch(reading), [])
+    for number in range(6, 12):
+        house.put(b"%d" % number)
+    unsettled = next_batch(reading)
+    first = unsettled.records[0].offset
+    house.kafka.delete_records_before(house.topic, first + 2)
+
+    told = next_batch(reading)  # it goes back to what is settled, and that is gone
+
+    while not told.lost:
+        told = next_batch(reading)
+    assert told.lost == (Lost(house.topic, 0, first, first + 1),)
+
+
+def test_a_partition_added_while_running_is_read_and_remembered(classic_house: House) -> None:
+    # Failed when the repeats topic stayed as narrow as it was: the ids had no partition to go to.
+    house, copy = classic_house, a_copy()
+    reading = house.open(copy)
+    house.put(b"0", 0)
+    collected(reading, until=holding(1))
+
+    house.kafka.widen_topic(house.topic, 3)
+    house.put(b"new", 2)
+    while not (batch := next_batch(reading)).records:
+        pass
+    reading.settle(batch, [house.an_id("a", 0, 2)])
+
+    assert [record.value for record in batch.records] == [b"new"]
+    assert [m.partition() for m in house.kafka.records(house.repeats)] == [2]
+
+
+# --- doubt ----------------------------------------------------------------------------------------
+
+
+class LosingAnswers:
+    """A producer whose first commit succeeds, and nobody hears of it."""
+
+    lost = False
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = producer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, timeout: float) -> None:
+        self._producer.commit_transaction(timeout)
+        if not LosingAnswers.lost:
+            LosingAnswers.lost = True
+            raise KafkaException(KafkaError(KafkaError._FENCED, "answer lost", True))
+
+
+class LosingBrokers(Brokers):
+    def producer(self, transactional_id: str) -> Any:
+        return LosingAnswers(super().producer(transactional_id))
+
+
+def test_after_an_unknown_outcome_the_batchs_partitions_are_restored(classic_house: House) -> None:
+    # Failed when the copy was left as it was: the ids of the batch, committed after all, were in no
+    # copy, and their events made mails again when they were repeated.
+    LosingAnswers.lost = False
+    house, copy = classic_house, a_copy()
+    reading = house.open(copy, brokers=LosingBrokers)
+    house.put(b"0")
+    with pytest.raises(KafkaUnavailable):
+        reading.settle(next_batch(reading), [house.an_id("a", 0)])
+    house.put(b"1")
+
+    afterwards = next_batch(reading)
+
+    assert [record.value for record in afterwards.records] == [b"1"]  # the commit had succeeded
+    assert house.knows(copy, "a") == 0
+
+
+def test_a_batch_that_failed_before_its_commit_comes_again_with_the_copy_untouched(
+    classic_house: House,
+) -> None:
+    house, copy = classic_house, a_copy()
+    reading = house.open(copy)
+    house.put(b"0")
+    batch = next_batch(reading)
+    before = copy.count
+    with pytest.raises(KafkaUnavailable):
+        reading.settle(batch, [Publication(topic="no such topic!", key=None, value=b"")])
+
+    again = next_batch(reading)
+
+    assert again.records == batch.records
+    assert copy.count == before
+
+
+# --- one id, two processes ------------------------------------------------------------------------
+
+
+def test_a_process_that_is_fenced_again_and_again_says_whose_id_it_is(classic_house: House) -> None:
+    house = classic_house
+    house.put(b"0")
+    mine, other = house.open(name="same"), house.open(name="same")
+
+    def fight() -> None:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            for each in (mine, other):
+                try:
+                    batch = each.collect()
+                    if not batch.is_empty:
+                        each.settle(batch, [])
+                except KafkaUnavailable:
+                    continue
+            for partition in (0, 1):
+                house.put(b"more", partition)
+
+    with pytest.raises(InvalidSettings, match=f"another process uses .* {house.group}-same"):
+        fight()
+
+
+# --- the topic of its own -------------------------------------------------------------------------
+
+
+def test_the_repeats_topic_is_made_with_all_that_the_list_says(kafka: Kafka) -> None:
+    name, wide, narrow = (kafka.fresh_name(each) for each in ("repeats", "wide", "narrow"))
+    kafka.create_topics({wide: 5, narrow: 2})
+    topic = RepeatsTopic(Brokers(kafka.bootstrap, {}).admin, kafka.bootstrap, name, WINDOW)
+
+    topic.prepare([narrow, wide])
+    topic.prepare([narrow, wide])  # it is there already
+
+    assert kafka.partitions(name) == 5
+    config = kafka.topic_config(name)
+    assert config["cleanup.policy"] == "compact,delete"
+    assert config["retention.ms"] == str(8 * 86_400_000)
