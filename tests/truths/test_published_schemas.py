@@ -27,8 +27,8 @@ FROZEN = {
         "8a9cfc355989ca43566cdc1ae3a8938427494aa6ce3fc9c4d6eec9aa7671bbd3",
     ),
     "outgoing-mail-undeliverable.v1.avsc": (
-        "af3ffa8a00f61268",
-        "1e15cbb73c26b347ef6179c07583cd9899ccec6bcd2b4285604a11be1cb204cf",
+        "8e3e04234064f5a7",
+        "1be5584063003b768d18177d10c0ff83e41a352ed5b87311b410e8835e1e599d",
     ),
     "payment-file-rejected.v1.avsc": (
         "2378f9635da448a2",
