@@ -1,11 +1,14 @@
 """The templates as everybody would load them: ordinary Jinja, parents and macros resolved and texts
 asked for at each rendering. What ours say is held to it, and their speed measured against it.
+
+They run in the sandbox that ours run in, unless `sandboxed` says otherwise.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
 from mailer.sources import Sources, packaged_sources
@@ -24,23 +27,28 @@ class OrdinaryTemplates:
 
 
 def ordinary_templates(
-    texts: Mapping[str, str], sources: Sources | None = None
+    texts: Mapping[str, str], sources: Sources | None = None, *, sandboxed: bool = True
 ) -> OrdinaryTemplates:
     templates = (sources or packaged_sources()).templates
     escaped = {
         name: str(escape(text)).encode("ascii", "xmlcharrefreplace").decode("ascii")
         for name, text in texts.items()
     }
+    kind = ImmutableSandboxedEnvironment if sandboxed else Environment
     return OrdinaryTemplates(
-        _environment(templates, escaped, autoescape=True),
-        _environment(templates, texts, autoescape=False),
+        _environment(kind, templates, escaped, autoescape=True),
+        _environment(kind, templates, texts, autoescape=False),
     )
 
 
 def _environment(
-    templates: Mapping[str, str], texts: Mapping[str, str], *, autoescape: bool
+    kind: type[Environment],
+    templates: Mapping[str, str],
+    texts: Mapping[str, str],
+    *,
+    autoescape: bool,
 ) -> Environment:
-    environment = Environment(
+    environment = kind(
         loader=DictLoader(templates),
         autoescape=autoescape,
         undefined=StrictUndefined,
