@@ -7,6 +7,7 @@ import typer
 
 from consumer.cli_config import config_app
 from consumer.cli_db import db_app
+from consumer.cli_deliveries import deliveries_app, suppressions_app
 from consumer.cli_letters.app import letters_app
 from consumer.cli_preview import preview, templates_app
 from consumer.cli_rules.app import rules_app
@@ -27,6 +28,8 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(db_app, name="db")
 app.add_typer(config_app, name="config")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(deliveries_app, name="deliveries")
+app.add_typer(suppressions_app, name="suppressions")
 app.add_typer(templates_app, name="templates")
 app.command()(preview)
 
