@@ -64,7 +64,7 @@ class House:
     def command(self, *arguments: str) -> str:
         """Run a command to its end and return what it printed; it must succeed."""
         process = self.spawn(*arguments, settings=self.environment).process
-        assert process.wait(60) == 0, process.tail()
+        assert process.wait(180) == 0, process.tail()
         return process.output()
 
     def start(self, daemon: str, **settings: str) -> Process:

@@ -29,7 +29,7 @@ from tests.real.processes import Process
 from tests.real.push_services import clean_environment, installed_command
 
 PARTITIONS = 4  # of each input topic, as the house makes them
-PATIENCE = 300.0  # seconds until all is settled after the last fault
+PATIENCE = 600.0  # seconds until all is settled after the last fault
 CLASSIC, CONSUMER = "classic", "consumer"  # group protocols
 #: What a member that is no worker needs beside: workers have it of themselves.
 ASSIGNMENT = {CLASSIC: {"partition.assignment.strategy": "cooperative-sticky"}, CONSUMER: {}}
@@ -311,4 +311,5 @@ def worker(_: House, place: Path, environment: dict[str, str]) -> Process:
         command=[*installed_command(), "run"],
         folder=place,
         environment=clean_environment() | environment,
+        stop_within=60.0,
     )
