@@ -30,6 +30,10 @@ from tests.real.push_services import clean_environment, installed_command
 
 PARTITIONS = 4  # of each input topic, as the house makes them
 PATIENCE = 600.0  # seconds until all is settled after the last fault
+MORE_WITHIN = 60.0  # seconds; a pause of the broker and a worker's way back take less
+#: Less than the default: a transaction of 5000 would take a slow machine longer than it has between
+#: two faults.
+BATCH = 500
 CLASSIC, CONSUMER = "classic", "consumer"  # group protocols
 #: What a member that is no worker needs beside: workers have it of themselves.
 ASSIGNMENT = {CLASSIC: {"partition.assignment.strategy": "cooperative-sticky"}, CONSUMER: {}}
@@ -126,7 +130,8 @@ class Campaign:
         names = [f"{prefix}-{number}" for number in range(plan.workers)]
 
         def made(name: str, place: Path) -> Process:
-            environment = house.environment | settings | {"PUSH_TRANSACTIONAL_ID": name}
+            own = {"PUSH_TRANSACTIONAL_ID": name, "PUSH_BATCH_SIZE": str(BATCH)}
+            environment = house.environment | settings | own
             return self.worker(house, place, environment)
 
         def successor(slot: Slot) -> Process:
@@ -171,9 +176,11 @@ class Campaign:
             if not left and sent(stage.load) < plan.events:
                 left = _deck(plan, stage.chance)[:5]  # load without faults would show little
             possible = [fault for fault in left if stage.possible(fault)]
+            settled = stage.settled()
             if possible and stage.do(possible[0]):
                 left.remove(possible[0])
-            stage.wait(stage.chance.uniform(0.2, 1.8) * plan.pace / 1.2)
+            stage.wait(stage.chance.uniform(0.2, 1.8) * plan.pace)
+            self._wait_for_more(stage, settled)
 
     def _wait_for_work(self, stage: Stage) -> None:
         """Wait until every worker has settled something: faults are for workers that work."""
@@ -183,6 +190,12 @@ class Campaign:
             if refusing or time.monotonic() > end:
                 raise TimeoutError("the workers do not begin: " + stage.slots[0].process.tail())
             stage.wait(0.2)
+
+    def _wait_for_more(self, stage: Stage, settled: int) -> None:
+        """Wait until something was settled since: on a slow machine faults must not outrun work."""
+        end = time.monotonic() + MORE_WITHIN
+        while stage.settled() == settled and time.monotonic() < end:
+            stage.wait(0.1)
 
     def _calm(self, plan: Plan, stage: Stage) -> int:
         """End the faults and the load, wait until all is settled, and stop the workers in order."""

@@ -85,6 +85,10 @@ class Stage:
         idle = [slot for slot in self.slots if not slot.busy]
         return len(idle) >= (2 if fault is Fault.ZOMBIE else 1)
 
+    def settled(self) -> int:
+        """Return how many batches with mails were settled so far, by the workers' own word."""
+        return sum(slot.said["batch_settled"] for slot in self.slots)
+
     def wait(self, seconds: float) -> None:
         """Let time pass: work off the agenda and look after the workers."""
         end = time.monotonic() + seconds
