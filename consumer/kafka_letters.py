@@ -26,7 +26,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported th
 )
 
 from consumer.kafka_calls import CALL, finished
-from consumer.kafka_errors import consumer_meaning, kafka_errors, meaning
+from consumer.kafka_errors import FENCED, consumer_meaning, kafka_errors, meaning
 from consumer.kafka_records import record_of
 from consumer.kafka_settings import client_properties, consumer_properties, producer_properties
 from consumer.letters.reading import Position
@@ -37,6 +37,13 @@ ASK = 10.0  # seconds a question may take
 STUCK = 60.0  # seconds without a record: longer than our transactions may stay open
 COMMIT = 15.0  # seconds
 
+_GONE = frozenset(
+    {
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
@@ -51,6 +58,7 @@ class KafkaDeadLetters:
     bootstrap_servers: str
     properties: Mapping[str, str]
     topic: str
+    group_id: str  # whose rights are used; it is not joined
 
     def records(self, since: datetime | None = None) -> Iterator[Record]:
         """Yield what is committed; see `DeadLetterTopic`."""
@@ -103,8 +111,7 @@ class KafkaDeadLetters:
             consumer.close()
 
     def _consumer(self) -> Consumer:
-        group = f"{self.topic}-letters"  # asked for by the client; nothing is committed to it
-        properties = consumer_properties(self.bootstrap_servers, group, self.properties)
+        properties = consumer_properties(self.bootstrap_servers, self.group_id, self.properties)
         return Consumer(
             {**properties, "enable.partition.eof": True, "auto.offset.reset": "earliest"},
             logger=quiet,
@@ -204,6 +211,11 @@ def _said(failure: KafkaException | BufferError) -> Exception:
     if isinstance(failure, BufferError):
         return KafkaUnavailable("Kafka: the producer's queue is full")
     error = failure.args[0]
-    if error.code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED):
+    if error.code() in FENCED:
         return Fatal("another redrive of this group has taken over; this one stops")
+    if error.code() in _GONE:
+        return Fatal(
+            "a topic or partition that a letter came from is not there any more, so its chunk was "
+            "not put back; leave such letters out with --topic"
+        )
     return meaning(error)

@@ -476,7 +476,9 @@ def letters(settings: Settings) -> tuple[Redriving, Peeking]:
     peeking = Peeking(Codec(writer_schemas(settings)), inputs)
     delivery = (settings.group_id + DELIVER, settings.topic_outgoing_mail)
     redriving = Redriving(
-        topic=KafkaDeadLetters(servers, settings.kafka, settings.topic_dead_letter),
+        topic=KafkaDeadLetters(
+            servers, settings.kafka, settings.topic_dead_letter, settings.group_id
+        ),
         redriver=KafkaRedriver(servers, settings.kafka, f"{settings.group_id}-redrive"),
         group_id=settings.group_id,
         home=frozenset({*((settings.group_id, topic) for topic in inputs), delivery}),

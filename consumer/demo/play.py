@@ -91,6 +91,9 @@ class Play:
             f"{command} rules export > rules.yaml  # in r-confirmed, set enabled: true; then",
             f"{command} rules apply rules.yaml",
             f"{command} config show",
+            "export PUSH_KAFKA_BOOTSTRAP_SERVERS="
+            + self._stage.environ["PUSH_KAFKA_BOOTSTRAP_SERVERS"],
+            f"{command} dead-letters list",
             f"less {self._stage.folder / 'push-services.log'}",
         ):
             screen.line(f"  {line}", "cyan")

@@ -74,7 +74,7 @@ class KafkaBroker:
         producer.flush(10)
 
     def letters(self) -> DeadLetterTopic:
-        return KafkaDeadLetters(self._kafka.bootstrap, {}, self.topic)
+        return KafkaDeadLetters(self._kafka.bootstrap, {}, self.topic, "group")
 
     def redriver(self) -> Redriver:
         return KafkaRedriver(self._kafka.bootstrap, {}, self._id)
@@ -208,6 +208,17 @@ def test_whoever_takes_over_keeps_the_other_from_publishing(real: KafkaBroker) -
 
 
 @pytest.mark.kafka
+def test_a_chunk_for_a_partition_that_is_gone_is_not_published(real: KafkaBroker) -> None:
+    redriver = real.redriver()
+    redriver.take_over()
+
+    with pytest.raises(Fatal, match="is not there any more"):
+        redriver.publish([a_mark(real), back(real, b"1", partition=9)])
+
+    assert values(real.letters()) == []
+
+
+@pytest.mark.kafka
 def test_what_lies_behind_an_open_transaction_is_waited_for(real: KafkaBroker) -> None:
     # Shown to fail on a reader that stops where a read_committed consumer says the end is: a mark
     # behind a worker's open transaction is missed, and its letter is put back a second time.
@@ -239,7 +250,7 @@ def test_what_was_written_before_a_time_is_left_out(real: KafkaBroker) -> None:
 
 @pytest.mark.kafka
 def test_a_topic_that_is_not_there_is_a_fault_of_the_settings(kafka: Any) -> None:
-    reader = KafkaDeadLetters(kafka.bootstrap, {}, "no-such-topic")
+    reader = KafkaDeadLetters(kafka.bootstrap, {}, "no-such-topic", "group")
 
     with pytest.raises(InvalidSettings, match="PUSH_TOPIC_DEAD_LETTER: there is no topic"):
         list(reader.records())

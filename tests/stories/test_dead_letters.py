@@ -32,8 +32,8 @@ def push(broker: DemoBroker, monkeypatch: pytest.MonkeyPatch) -> Push:
         monkeypatch.delenv(name)
     environ = {"PUSH_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "PUSH_GROUP_ID": "group"}
 
-    def call(*words: str) -> Result:
-        return CliRunner().invoke(app, ["dead-letters", *words], env=environ)
+    def call(*words: str, **settings: str) -> Result:
+        return CliRunner().invoke(app, ["dead-letters", *words], env=environ | settings)
 
     return call
 
@@ -78,6 +78,14 @@ def test_a_list_says_where_when_why_and_whose(broker: DemoBroker, push: Push) ->
         "-",
     ]
     assert share[2:6] == ["render_failed", "payment-status-updated/3/42", "m-1", "r-1"]
+
+
+def test_a_list_joins_no_group_whatever_the_protocol(broker: DemoBroker, push: Push) -> None:
+    put(broker, letters())
+
+    result = push("list", PUSH_KAFKA_GROUP_PROTOCOL="consumer")
+
+    assert result.stderr == "2 dead letters, 0 of them redriven\n"
 
 
 def test_a_list_is_narrowed(broker: DemoBroker, push: Push) -> None:

@@ -100,13 +100,15 @@ def test_what_to_try_next_are_commands_that_work(
     running: subprocess.Popen[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = lines_until(running, "Ctrl-C ends the demo")
-    exported = next(line for line in lines if line.startswith("  export ")).split(maxsplit=1)[1]
-    monkeypatch.setenv(*exported.split("=", 1))
-    commands = [line for line in lines if "push-services rules" in line or " config show" in line]
+    database, brokers = (line.split()[1] for line in lines if line.startswith("  export "))
+    monkeypatch.setenv(*database.split("=", 1))
+    monkeypatch.setenv(*brokers.split("=", 1))
+    words = ("push-services rules", " config show", " dead-letters list")
+    commands = [line for line in lines if any(word in line for word in words)]
 
     codes = {line: _run(line.partition("#")[0], folder) for line in commands}
 
-    assert len(codes) == 5
+    assert len(codes) == 6
     assert set(codes.values()) == {0}
 
 
