@@ -174,21 +174,23 @@ class KafkaRedriver:
         if producer is None:
             raise KafkaUnavailable("Kafka: the producer is not ready")
         self._producer = None  # until this one is through: what is in doubt is not used again
+        refused: list[KafkaError] = []  # why, which the transaction's own failure does not tell
         try:
             producer.begin_transaction()
             for publication in publications:
-                _produce(producer, publication)
+                _produce(producer, publication, refused)
             again = finished(producer.commit_transaction, COMMIT)
         except (KafkaException, BufferError) as failure:
+            said = _said(failure, refused)
             _give_up(producer)
-            raise _said(failure) from failure
+            raise said from failure
         if again:
             self.take_over()  # a late answer may reach the next transaction (KIP-890)
         else:
             self._producer = producer
 
 
-def _produce(producer: Producer, publication: Publication) -> None:
+def _produce(producer: Producer, publication: Publication, refused: list[KafkaError]) -> None:
     partition = -1 if publication.partition is None else publication.partition  # -1: by the key
     producer.produce(
         publication.topic,
@@ -196,6 +198,7 @@ def _produce(producer: Producer, publication: Publication) -> None:
         publication.key,
         partition,
         headers=list(publication.headers) or None,
+        on_delivery=lambda error, _: None if error is None else refused.append(error),
     )
 
 
@@ -207,10 +210,10 @@ def _give_up(producer: Producer) -> None:
         quiet.warning("abort_failed")
 
 
-def _said(failure: KafkaException | BufferError) -> Exception:
+def _said(failure: KafkaException | BufferError, refused: Sequence[KafkaError]) -> Exception:
     if isinstance(failure, BufferError):
         return KafkaUnavailable("Kafka: the producer's queue is full")
-    error = failure.args[0]
+    error = refused[0] if refused else failure.args[0]
     if error.code() in FENCED:
         return Fatal("another redrive of this group has taken over; this one stops")
     if error.code() in _GONE:

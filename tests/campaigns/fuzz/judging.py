@@ -4,7 +4,6 @@ Anything but an outcome or a typed dead letter is a finding: an exception, and a
 says `internal`, which is one that the planner caught.
 """
 
-import gc
 import resource
 import time
 from collections import Counter
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from consumer.planning import Planner
 from consumer.publications import Publisher
@@ -50,8 +50,22 @@ class Judged:
     by_mutation: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     slowest: float = 0.0  # seconds of processor time that one record took, if over `SLOW`
-    warm: float = 0.0  # bytes of resident memory after the warm-up
-    grown: float = 0.0  # share of that by which it grew until the end
+    resident: list[float] = field(default_factory=list)  # bytes, sampled along the way
+
+    @property
+    def warm(self) -> float:
+        """Return the resident memory of the second tenth of the run: the first warms up."""
+        tenth = len(self.resident) // 10
+        return median(self.resident[tenth : 2 * tenth + 1])
+
+    @property
+    def grown(self) -> float:
+        """Return the share by which it grew until the last tenth.
+
+        Medians, since a single record of a mebibyte comes and goes.
+        """
+        tenth = len(self.resident) // 10
+        return median(self.resident[-tenth - 1 :]) / self.warm - 1
 
     @property
     def dead_letters(self) -> int:
@@ -111,20 +125,18 @@ def judge(
     records: Iterable[Fuzzed],
     planner: Planner,
     *,
-    warm_up: int,
+    sample: int = 10,
     told: Callable[[Judged], None] = lambda _: None,
 ) -> Judged:
-    """Judge one record after another; the memory counts from `warm_up` records on."""
+    """Judge one record after another, looking at the memory after each `sample` of them."""
     judged = Judged()
     for fuzzed in records:
         _judge_one(judged, planner, fuzzed)
         judged.records += 1
-        if judged.records == warm_up:
-            judged.warm = resident()
+        if judged.records % sample == 0:
+            judged.resident.append(resident())
         if judged.records % 10_000 == 0:
             told(judged)
-    if judged.warm:
-        judged.grown = resident() / judged.warm - 1
     return judged
 
 
@@ -167,7 +179,6 @@ def _note(judged: Judged, fuzzed: Fuzzed, what: str) -> None:
 
 
 def resident() -> float:
-    """Return the resident memory in bytes, rubbish collected."""
-    gc.collect()
+    """Return the resident memory in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return float(pages * resource.getpagesize())

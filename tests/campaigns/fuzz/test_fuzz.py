@@ -43,7 +43,7 @@ class Leaking(Planted):
 
 
 def test_spoilt_records_give_outcomes_and_typed_dead_letters_and_nothing_else() -> None:
-    judged = judge(Fuzzer(seed=7).records(SHORT), a_planner(), warm_up=SHORT)
+    judged = judge(Fuzzer(seed=7).records(SHORT), a_planner())
 
     assert judged.findings == []
     assert set(judged.by_mutation) == {*(m.__name__ for m in MUTATIONS), "no_value"}
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_records() -> None:
 
 
 def test_a_planted_fault_is_found() -> None:
-    judged = judge(Fuzzer(seed=7).records(SHORT), a_planner(Planted()), warm_up=0)
+    judged = judge(Fuzzer(seed=7).records(SHORT), a_planner(Planted()))
 
     assert judged.findings
     assert "IndexError" in judged.findings[0]
@@ -66,7 +66,7 @@ def test_a_planted_fault_is_found() -> None:
 def test_a_planted_leak_is_found() -> None:
     planner = replace(a_planner(), codec=Leaking())
 
-    judged = judge(Fuzzer(seed=7).records(SHORT), planner, warm_up=SHORT // 3)
+    judged = judge(Fuzzer(seed=7).records(SHORT), planner)
 
     assert judged.grown > GROWTH
 
