@@ -1,6 +1,6 @@
 # The only entry. Needs Python 3.11 or newer (with venv) and make; what is missing is said.
 .DEFAULT_GOAL := help
-.PHONY: help install install-demo demo run deliver format lint quick test bench-rules bench-mails bench-worker \
+.PHONY: help install install-demo demo run deliver format lint quick test bench-rules bench-mails bench-worker bench-repeats \
         bench-delivery chaos chaos-short chaos-delivery fault-matrix soak fuzz check lock doctor \
         system-packages fetch
 
@@ -74,6 +74,9 @@ soak: install fetch ## keep a worker behind for half an hour: its memory does no
 
 bench-worker: install fetch ## the worker against the floor of its own loop (EVENTS= REPETITIONS= SECONDS=)
 	@$(BIN)/python -m tests.benchmarks.worker $(call options,EVENTS REPETITIONS SECONDS)
+
+bench-repeats: install fetch ## what remembering settled ids costs: bytes, seconds to restore (IDS=)
+	@$(BIN)/python -m tests.benchmarks.repeats $(call options,IDS)
 
 bench-rules: install ## what a million rules cost: memory, look-ups, loads, changes felt, imports (RULES= CHANGES=)
 	@held=0; \
