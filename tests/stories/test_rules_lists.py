@@ -1,15 +1,11 @@
 """An admin looks at the rules: all of them, some of them, one of them."""
 
 import json
-import os
-import pty
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.real.push_services import clean_environment, installed_command
 from tests.stories.command import Push
 
 
@@ -82,40 +78,3 @@ def test_one_tenant_can_be_exported_and_json_is_a_rules_file_too(
     assert [tenant["id"] for tenant in json.loads(exported)["tenants"]] == ["m-2"]
     again = push_sqlite("rules", "apply", "-", input=exported)
     assert again.stdout == "0 created, 0 changed, 0 deleted\n"
-
-
-def test_on_a_terminal_a_list_is_a_table_with_headings(push_sqlite: Push, file: Path) -> None:
-    push_sqlite("rules", "apply", str(file))
-
-    shown = on_a_terminal("rules", "list")
-
-    heading, *rest = [line.split() for line in shown.splitlines() if line.strip()]
-    assert heading == ["Tenant", "Rule", "State", "Event", "Description"]
-    assert ["m-1", "r-rejected", "enabled", "payment-file-rejected"] in [x[:4] for x in rest]
-
-
-def on_a_terminal(*words: str) -> str:
-    """Return what a command writes to a terminal of 120 columns."""
-    ours, theirs = pty.openpty()
-    environment = clean_environment() | {
-        "PUSH_DATABASE_URL": os.environ["PUSH_DATABASE_URL"],
-        "COLUMNS": "120",
-        "TERM": "dumb",
-    }
-    done = subprocess.run(
-        [*installed_command(), *words], stdout=theirs, env=environment, check=True, timeout=60
-    )
-    os.close(theirs)
-    assert done.returncode == 0
-    written = b""
-    while chunk := _read(ours):
-        written += chunk
-    os.close(ours)
-    return written.decode()
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # Linux says so that nobody writes any more
-        return b""

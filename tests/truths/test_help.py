@@ -1,6 +1,8 @@
 """`--help` is documentation: each command of `rules` and `db` shows an example of itself."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -41,3 +43,24 @@ def test_the_options_of_an_example_are_options_of_the_command(words: tuple[str, 
     text, _, options = shown.stdout.partition("Options:")
     used = {o for line in re.findall(r"Example: .*", text) for o in options_of(line)}
     assert used <= options_of(options)
+
+
+HEAVY = "alembic babel confluent_kafka fastavro jinja2 psycopg pydantic rich sqlalchemy yaml"
+LOADED_BY_HELP = f"""
+import sys
+sys.argv = ["push-services", "--help"]
+from consumer.cli import main
+try:
+    main()
+finally:
+    print(*sorted(set("{HEAVY}".split()) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def test_help_answers_at_once_since_it_loads_nothing_heavy() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", LOADED_BY_HELP], capture_output=True, text=True, check=True
+    )
+
+    assert "Commands:" in shown.stdout
+    assert shown.stderr.split() == []
