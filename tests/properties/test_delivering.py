@@ -336,7 +336,7 @@ def check(world: World) -> None:
     assert doubts <= world.reasons_for_doubt
 
 
-# Each of these, planted, made it fail: handing over what is claimed already, a start that is not
+# What it is there to find: handing over what is claimed already, a start that is not
 # noted before the content, a lost answer taken for a yes or a no, doubt forgotten by a take-over or
 # by giving up, a result dropped while the ledger is away, other bytes at another attempt.
 @given(mail_counts, replies, ledger_faults, relay_faults)

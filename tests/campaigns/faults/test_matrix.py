@@ -1,8 +1,4 @@
-"""A part of the matrix in every run of the suite; `make fault-matrix` runs all of it.
-
-Planted, each of these made rows fail: an answer lost after the dot taken for a deferral, a result
-dropped while the ledger is away.
-"""
+"""A part of the matrix in every run of the suite; `make fault-matrix` runs all of it."""
 
 from collections.abc import Iterator
 from itertools import chain
