@@ -75,8 +75,8 @@ soak: install fetch ## keep a worker behind for half an hour: its memory does no
 bench-worker: install fetch ## the worker against the floor of its own loop (EVENTS= REPETITIONS= SECONDS=)
 	@$(BIN)/python -m tests.benchmarks.worker $(call options,EVENTS REPETITIONS SECONDS)
 
-bench-repeats: install fetch ## what remembering settled ids costs: bytes, seconds to restore (IDS=)
-	@$(BIN)/python -m tests.benchmarks.repeats $(call options,IDS)
+bench-repeats: install fetch ## what remembering settled ids costs: bytes, seconds to restore (IDS= AT_ONCE=)
+	@$(BIN)/python -m tests.benchmarks.repeats $(call options,IDS AT_ONCE)
 
 bench-rules: install ## what a million rules cost: memory, look-ups, loads, changes felt, imports (RULES= CHANGES=)
 	@held=0; \

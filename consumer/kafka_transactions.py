@@ -21,11 +21,13 @@ logger = logging.getLogger(__name__)
 
 COMMIT_DEADLINE = 15.0  # seconds; less than the transaction's timeout
 FENCED_AT_MOST, FENCED_WITHIN = 3, 300.0  # times, seconds: then two processes share one id
+BY_KEY = -1  # the partition is the key's
 LAST_WORD = 3.0  # seconds to undo an open transaction when all is to end
 
 
 #: Asks what a transaction must know of the group; late, since rebalances change it.
 Group: TypeAlias = Callable[[], Any]
+DeliveryReport: TypeAlias = Callable[[KafkaError | None, Message], None]
 
 
 class Transactions:
@@ -61,12 +63,12 @@ class Transactions:
         group: Group,
     ) -> None:
         """Publish and mark in one transaction."""
-        waiting = [_Outgoing(publication) for publication in publications]
+        waiting = [each if each.smaller is None else _Outgoing(each) for each in publications]
         while not self._settled(waiting, ends, group):
             logger.warning("publication_too_large", extra={"limit": "of the broker"})
 
     def _settled(
-        self, waiting: Sequence["_Outgoing"], ends: Mapping[Place, int], group: Group
+        self, waiting: Sequence["Publication | _Outgoing"], ends: Mapping[Place, int], group: Group
     ) -> bool:
         """Try once; False where a publication was refused for its size and says less now."""
         producer = self._producer
@@ -77,7 +79,7 @@ class Transactions:
             return True
         except KafkaException as error:
             self._give_up(producer, error.args[0])
-            said_less = [outgoing.say_less() for outgoing in waiting]
+            said_less = [each.say_less() for each in waiting if isinstance(each, _Outgoing)]
             if True not in said_less:
                 raise
             self.start()
@@ -89,15 +91,18 @@ class Transactions:
     def _commit(
         self,
         producer: Producer,
-        waiting: Sequence["_Outgoing"],
+        waiting: Sequence["Publication | _Outgoing"],
         ends: Mapping[Place, int],
         group: Group,
     ) -> None:
         self._beat()
         producer.begin_transaction()
         self._is_open = True
-        for outgoing in waiting:
-            outgoing.produce(producer)
+        for each in waiting:
+            if isinstance(each, _Outgoing):
+                each.produce(producer)
+            else:
+                _enqueue(producer, each)
         offsets = [TopicPartition(*place, end) for place, end in ends.items()]
         self._beat()
         producer.send_offsets_to_transaction(offsets, group(), 10)
@@ -153,7 +158,7 @@ class Fencings:
 
 
 class _Outgoing:
-    """A publication on its way. One refused for its size is tried alone, then says less.
+    """A publication that could be too large. Refused for its size, it is tried alone, then less.
 
     Alone, because a broker refuses a whole request: its neighbours must not lose their values.
     """
@@ -169,37 +174,14 @@ class _Outgoing:
         """Hand the publication to the producer, waiting for room in its queue."""
         if self._alone:
             producer.flush(CALL)
-        self._enqueue(producer)
+        try:
+            # A callback doubles the price of a produce: only what could be too large has one.
+            _enqueue(producer, self._publication, self._on_delivery)
+        except KafkaException as error:
+            self._refused = error.args[0].code() in TOO_LARGE
+            raise
         if self._alone:
             producer.flush(CALL)
-
-    def _enqueue(self, producer: Producer) -> None:
-        deadline: float | None = None
-        while True:
-            try:
-                self._produce(producer)
-                return
-            except BufferError:
-                now = monotonic()
-                deadline = now + COMMIT_DEADLINE if deadline is None else deadline
-                if now > deadline:
-                    raise
-                producer.poll(0.1)
-            except KafkaException as error:
-                self._refused = error.args[0].code() in TOO_LARGE
-                raise
-
-    def _produce(self, producer: Producer) -> None:
-        publication = self._publication
-        options: dict[str, Any] = {}
-        if publication.partition is not None:
-            options["partition"] = publication.partition
-        if publication.headers:
-            options["headers"] = list(publication.headers)
-        if publication.smaller is not None:
-            # A callback doubles the price of a produce: only what could be too large has one.
-            options["on_delivery"] = self._on_delivery
-        producer.produce(publication.topic, publication.value, publication.key, **options)
 
     def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         self._refused = error is not None and error.code() in TOO_LARGE
@@ -213,3 +195,28 @@ class _Outgoing:
             self._publication = self._publication.smaller
         self._alone = True
         return True
+
+
+def _enqueue(
+    producer: Producer, publication: Publication, watch: DeliveryReport | None = None
+) -> None:
+    """Hand a publication to the producer, waiting for room in its queue."""
+    topic, key, value, headers, _, partition = publication
+    deadline: float | None = None
+    while True:
+        try:
+            producer.produce(
+                topic,
+                value,
+                key,
+                BY_KEY if partition is None else partition,
+                watch,
+                headers=list(headers) if headers else None,
+            )
+            return
+        except BufferError:
+            now = monotonic()
+            deadline = now + COMMIT_DEADLINE if deadline is None else deadline
+            if now > deadline:
+                raise
+            producer.poll(0.1)

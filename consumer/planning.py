@@ -15,7 +15,6 @@ from rules_store.snapshot import Snapshot
 from schemas.codec import Codec
 from schemas.errors import RenderFailed
 from schemas.events import PaymentEvent, Routing
-from schemas.instants import milliseconds
 from schemas.mails import LARGEST_MAIL, OutgoingMail
 from schemas.plans import DeadLetter, Decision, Evaluation, Plan, Repeat, Share
 from schemas.records import Batch, Lost, Place, Record
@@ -95,7 +94,7 @@ class Planner:
         self, record: Record, keys: Sequence[bytes], earlier: Mapping[tuple[Place, bytes], int]
     ) -> int | None:
         """Return where a record came first, in this batch or in what was settled before."""
-        place, now = Place(record.topic, record.partition), milliseconds(self.decision.at)
+        place, now = Place(record.topic, record.partition), self.decision.milliseconds
         for key in keys:
             first = earlier.get((place, key))
             if first is None:
@@ -105,7 +104,7 @@ class Planner:
         return None
 
     def _settled(self, earlier: Earlier) -> tuple[SettledId, ...]:
-        now = milliseconds(self.decision.at)
+        now = self.decision.milliseconds
         return tuple(
             [SettledId(place, key, offset, now) for (place, key), offset in earlier.items()]
         )

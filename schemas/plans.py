@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
+from schemas.instants import milliseconds
 from schemas.mails import OutgoingMail
 from schemas.records import Record
 from schemas.repeats import SettledId
@@ -24,12 +25,17 @@ class DeadLetter:
     is_wanted: bool = False  #: its routing fields could be read, and a rule wants it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decision:
     """When and by which rules something was decided. `at` is aware UTC, whole milliseconds."""
 
     at: datetime
     generation: Generation
+
+    @cached_property
+    def milliseconds(self) -> int:
+        """Return `at` in milliseconds since 1970: asked for every event that a rule wants."""
+        return milliseconds(self.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """What remembering half a million ids costs: bytes an id, and seconds to take partitions over.
 
 `make bench-repeats`: a real broker holds IDS settled ids over twelve partitions, written in
-transactions of 250 as a worker at 5 % does; then all twelve are taken over at once, as after the
-death of the only other worker, three times. Memory is what Python allocated for the copy.
+transactions of AT_ONCE, 250 as a worker at 5 % does; then all twelve are taken over at once, as
+after the death of the only other worker, three times. Memory is what Python allocated for the copy.
 
-`IDS` is how many ids; the bars are those of 500,000.
+`IDS` is how many ids, `AT_ONCE` how many a transaction; the bars are those of 500,000.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from tests.benchmarks.figures import Figure, at_most, machine, report, spread, t
 from tests.real.kafka import Kafka, start_kafka
 from tests.real.waiting import wait_until
 
-PARTITIONS, AT_ONCE, TIMES = 12, 250, 3
+PARTITIONS, TIMES = 12, 3
 TOPIC = "payment-status-updated"
 BYTES, SECONDS = 64.0, 5.0  # the bars
 
@@ -52,7 +52,7 @@ def memory(count: int) -> float:
     return held / count
 
 
-def fill(kafka: Kafka, repeats: str, count: int) -> None:
+def fill(kafka: Kafka, repeats: str, count: int, at_once: int) -> None:
     """Write the ids as workers do."""
     producer = Producer(
         {
@@ -66,7 +66,7 @@ def fill(kafka: Kafka, repeats: str, count: int) -> None:
     producer.begin_transaction()
     for written, (partition, key, value) in enumerate(entries(count), 1):
         producer.produce(repeats, value, key, partition)
-        if written % AT_ONCE == 0:
+        if written % at_once == 0:
             producer.commit_transaction(30)
             producer.begin_transaction()
     producer.commit_transaction(30)
@@ -103,7 +103,9 @@ def main(arguments: list[str]) -> int:
     """Measure, print, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ids", type=int, default=500_000)
-    count = parser.parse_args(arguments).ids
+    parser.add_argument("--at_once", type=int, default=250)
+    asked = parser.parse_args(arguments)
+    count = asked.ids
     print(f"{machine()}; {count} ids over {PARTITIONS} partitions", flush=True)
     figures: list[Figure] = [at_most("repeats_bytes_an_id", memory(count), BYTES)]
     kafka = start_kafka()
@@ -111,7 +113,7 @@ def main(arguments: list[str]) -> int:
         repeats = kafka.fresh_name("repeats")
         kafka.create_topics({TOPIC: PARTITIONS, repeats: PARTITIONS})
         began = monotonic()
-        fill(kafka, repeats, count)
+        fill(kafka, repeats, count, asked.at_once)
         print(f"written in {monotonic() - began:.0f} s", flush=True)
         times = [restored(kafka, TOPIC, repeats, count) for _ in range(TIMES)]
     finally:
