@@ -120,7 +120,13 @@ def worker_metrics() -> WorkerMetrics:
 
 def delivery_metrics() -> DeliveryMetrics:
     """Return what `deliver` counts, with the figures that others keep."""
-    return DeliveryMetrics(version="1", waiting=lambda: 3, lag=lambda: {PLACE: 0.0})
+    return DeliveryMetrics(
+        version="1",
+        waiting=lambda: 3,
+        held=lambda: 1,
+        left_alone=lambda: {"mail.example:25": False},
+        lag=lambda: {PLACE: 0.0},
+    )
 
 
 def served(metrics: WorkerMetrics | DeliveryMetrics) -> ProbeServer:
