@@ -1,22 +1,24 @@
 """The newest snapshot at hand: loaded once, then kept fresh by a thread of its own.
 
 The generation is asked for again and again; where it moved, what changed is read and packed off
-the worker's thread, and the finished snapshot takes the old one's place in one assignment. While
-the database is away the last good snapshot goes on serving, and its age grows (R42).
+the worker's thread, and the finished snapshot takes the old one's place in one assignment. The slow
+re-read has another thread, since it takes breaks and no change may wait for it. While the database
+is away the last good snapshot goes on serving, and its age grows (R42).
 """
 
 import gc
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from rules_store.entries import TenantEntry
 from rules_store.rereading import Rereading
 from rules_store.snapshot import Snapshot
 from rules_store.sources import Progress, RulesSource
 from schemas.errors import PushError, Temporary
-from schemas.vocabulary import Generation
+from schemas.vocabulary import Generation, TenantId
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,8 @@ class RulesCache:
         self._known_at = monotonic()
         self._stopping = threading.Event()
         self._woken = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()  # two threads swap and count
         self.load_failures = 0  #: times that the store could not be asked or read
         self.healed = 0  #: tenants that a re-read found other than the generations told
         self._failures_in_a_row = 0
@@ -84,16 +87,20 @@ class RulesCache:
                 # What is loaded now stays: the collector need not look through it ever again.
                 gc.collect()
                 gc.freeze()
-                self._thread = threading.Thread(target=self._keep_fresh, name="rules", daemon=True)
-                self._thread.start()
+                self._start(self._keep_fresh, "rules")
+                self._start(self._keep_healed, "rules-reread")
                 return
+
+    def _start(self, run: Callable[[], None], name: str) -> None:
+        self._threads.append(threading.Thread(target=run, name=name, daemon=True))
+        self._threads[-1].start()
 
     def stop(self) -> None:
         """End the refreshing; the last snapshot stays at hand."""
         self._stopping.set()
         self._woken.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        for thread in self._threads:
+            thread.join(timeout=5)
 
     def wake(self) -> None:
         """Ask the store now instead of at the next poll: somebody says that rules have changed."""
@@ -145,19 +152,34 @@ class RulesCache:
             self._count_failure(error)
             return
         if healed:
-            self._snapshot = snapshot.with_entries(snapshot.generation, healed)
-            self.healed += len(healed)
-            logger.warning("rules_healed", extra={"tenants": sorted(healed)[:10]})
+            self._heal(healed, snapshot)
+
+    def _heal(self, healed: Mapping[TenantId, TenantEntry | None], compared_with: Snapshot) -> None:
+        """Take what a re-read found, but for tenants that a refresh has brought in meanwhile."""
+        with self._lock:
+            current = self.current()
+            still = {
+                name: entry
+                for name, entry in healed.items()
+                if current.entries.find(name) is compared_with.entries.find(name)
+            }
+            self._snapshot = current.with_entries(current.generation, still)
+        if still:
+            self.healed += len(still)
+            logger.warning("rules_healed", extra={"tenants": sorted(still)[:10]})
 
     def _take_changes(self) -> None:
         began = self._monotonic()
         changes = self._source.changes(self.generation)
-        self._snapshot = self.current().with_entries(changes.generation, changes.entries)
+        with self._lock:
+            self._snapshot = self.current().with_entries(changes.generation, changes.entries)
         self._tell_swapped(len(changes.entries), began)
 
     def _load(self, tell: Callable[[Progress], None]) -> None:
         began = self._monotonic()
-        self._snapshot = self._source.load(tell)
+        loaded = self._source.load(tell)
+        with self._lock:
+            self._snapshot = loaded
         self._tell_swapped(len(self._snapshot.entries), began)
         self._note_success(began)
 
@@ -178,7 +200,10 @@ class RulesCache:
             self._woken.clear()
             if not self._stopping.is_set():
                 self.refresh()
-                self.reread()
+
+    def _keep_healed(self) -> None:
+        while not self._stopping.wait(self._poll):
+            self.reread()
 
     def _note_success(self, asked_at: float) -> None:
         self._known_at = asked_at
@@ -188,8 +213,9 @@ class RulesCache:
 
     def _count_failure(self, error: PushError) -> None:
         """Count, and log the first failure in a row, the second, the fourth and so on."""
-        self.load_failures += 1
-        self._failures_in_a_row += 1
+        with self._lock:
+            self.load_failures += 1
+            self._failures_in_a_row += 1
         if self._failures_in_a_row.bit_count() == 1:
             logger.warning(
                 "rules_unavailable",

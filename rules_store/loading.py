@@ -4,26 +4,20 @@ A slice's rows are grouped and packed at once, so that a load needs little more 
 leaves behind. All slices of one answer are read in one transaction, which sees one instant.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
-from typing import TypeAlias, cast
+from functools import partial
+from typing import TypeAlias
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Dialect,
-    Engine,
-    Table,
-    bindparam,
-    select,
-)
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy import Connection, Engine, Table, select
 
 from rules_store import tables
+from rules_store.breaks import BREAK, Breathe, no_break
 from rules_store.buckets import Buckets
 from rules_store.collector import collector_off
 from rules_store.entries import TenantEntry
+from rules_store.fetching import Tenants, fetch, fetch_beside_others
 from rules_store.history import changed_tenants
 from rules_store.recipients import Verification
 from rules_store.rows import Row, StoredRows
@@ -38,14 +32,16 @@ from schemas.vocabulary import Generation, TenantId
 SLICE = 100
 
 Entries: TypeAlias = Mapping[TenantId, TenantEntry]
+Fetched: TypeAlias = Callable[[Table], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
 class SqlRulesSource:
-    """A `RulesSource` in SQLite or PostgreSQL."""
+    """A `RulesSource` in SQLite or PostgreSQL; `sleep` is how it takes its breaks."""
 
     engine: Engine
     verification: Verification = Verification.OFF
+    sleep: Callable[[float], None] = time.sleep
 
     def generation(self) -> Generation:
         """Return the generation of the last committed change."""
@@ -63,7 +59,8 @@ class SqlRulesSource:
             rules = 0
             for at in range(0, len(tenant_ids), SLICE):
                 own = tenant_ids[at : at + SLICE]
-                entries = self._entries(connection, Tenants.between(own[0], own[-1]))
+                tenants = Tenants.between(own[0], own[-1])
+                entries = compile_rows(_rows(partial(fetch, connection, tenants)))
                 loaded.update(entries)
                 rules += sum(entry.rules for entry in entries.values())
                 tell(Progress(min(at + SLICE, len(tenant_ids)), len(tenant_ids), rules))
@@ -79,12 +76,16 @@ class SqlRulesSource:
         """Return the entries of every tenant that was changed after a generation."""
         with reading(self.engine) as connection:
             check_revision(connection)
-            return self._changes(connection, sorted(changed_tenants(connection, since)))
+            changed = sorted(changed_tenants(connection, since))
+            return self._changes(connection, changed, no_break)
 
     def entries(self, tenant_ids: Sequence[TenantId]) -> Changes:
-        """Return the entries of these tenants, whether they were changed or not."""
+        """Return the entries of these tenants, whether they were changed or not.
+
+        Nobody waits for them, but batches go on beside: hence the breaks.
+        """
         with reading(self.engine) as connection:
-            return self._changes(connection, tenant_ids)
+            return self._changes(connection, tenant_ids, partial(self.sleep, BREAK))
 
     def tenants_after(self, tenant_id: TenantId | None, most: int) -> Sequence[TenantId]:
         """Return the next tenants in the database's own order."""
@@ -95,80 +96,27 @@ class SqlRulesSource:
         with reading(self.engine) as connection:
             return [TenantId(found) for found in connection.scalars(query)]
 
-    def _changes(self, connection: Connection, tenant_ids: Sequence[TenantId]) -> Changes:
+    def _changes(
+        self, connection: Connection, tenant_ids: Sequence[TenantId], breathe: Breathe
+    ) -> Changes:
         changed: dict[TenantId, TenantEntry | None] = dict.fromkeys(tenant_ids)
         for at in range(0, len(tenant_ids), SLICE):
-            changed |= self._entries(connection, Tenants.one_of(tenant_ids[at : at + SLICE]))
+            tenants = Tenants.one_of(tenant_ids[at : at + SLICE])
+            fetched = partial(fetch_beside_others, connection, tenants, breathe=breathe)
+            changed |= compile_rows(_rows(fetched), breathe)
         return Changes(generation_of(connection), changed)
 
-    def _entries(self, connection: Connection, tenants: "Tenants") -> Entries:
-        return compile_rows(_rows(connection, tenants))
 
-
-def _rows(connection: Connection, tenants: "Tenants") -> StoredRows:
-    rows = partial(_fetched, connection, tenants)
+def _rows(fetched: Fetched) -> StoredRows:
     return StoredRows(
-        tenants=rows(tables.tenants),
-        users=rows(tables.users),
-        rules=rows(tables.rules),
-        statuses=rows(tables.rule_statuses),
-        accounts=rows(tables.rule_accounts),
-        internal_recipients=rows(tables.internal_recipients),
-        external_recipients=list(map(_with_instant, rows(tables.external_recipients))),
+        tenants=fetched(tables.tenants),
+        users=fetched(tables.users),
+        rules=fetched(tables.rules),
+        statuses=fetched(tables.rule_statuses),
+        accounts=fetched(tables.rule_accounts),
+        internal_recipients=fetched(tables.internal_recipients),
+        external_recipients=list(map(_with_instant, fetched(tables.external_recipients))),
     )
-
-
-def _fetched(connection: Connection, tenants: "Tenants", table: Table) -> list[Row]:
-    """Fetch the driver's own rows: SQLAlchemy's cost as much again as the driver's."""
-    compiled = _compiled(connection.dialect, table, tenants.condition)
-    given = compiled.construct_params(tenants.parameters)
-    parameters = tuple([given[name] for name in compiled.positiontup or ()]) or given
-    cursor = connection.exec_driver_sql(str(compiled), parameters).cursor
-    assert cursor is not None
-    rows = cast(list[Row], cursor.fetchall())
-    cursor.close()
-    return rows
-
-
-@lru_cache(maxsize=256)
-def _compiled(dialect: Dialect, table: Table, condition: "Condition") -> SQLCompiler:
-    return select(table).where(condition(table.c.tenant_id)).compile(dialect=dialect)
-
-
-@dataclass(frozen=True, slots=True)
-class Tenants:
-    """A choice of tenants: a condition on their id, and what is put in for its parameters."""
-
-    condition: "Condition"
-    parameters: Mapping[str, TenantId]
-
-    @classmethod
-    def between(cls, first: TenantId, last: TenantId) -> "Tenants":
-        """Choose those that stand between two in the database's order, these included."""
-        return cls(_is_between, {"first": first, "last": last})
-
-    @classmethod
-    def one_of(cls, tenant_ids: Sequence[TenantId]) -> "Tenants":
-        """Choose certain tenants."""
-        named = {f"id_{at}": tenant_id for at, tenant_id in enumerate(tenant_ids)}
-        return cls(_is_one_of(len(named)), named)
-
-
-Condition = Callable[[ColumnElement[str]], ColumnElement[bool]]
-
-
-def _is_between(column: ColumnElement[str]) -> ColumnElement[bool]:
-    return column.between(bindparam("first"), bindparam("last"))
-
-
-@cache
-def _is_one_of(count: int) -> Condition:
-    """Return a condition with so many parameters; always the same, so that it compiles once."""
-
-    def condition(column: ColumnElement[str]) -> ColumnElement[bool]:
-        return column.in_([bindparam(f"id_{at}") for at in range(count)])
-
-    return condition
 
 
 def _with_instant(row: Row) -> Row:

@@ -2,8 +2,8 @@
 
 It heals what no generation tells of: a trigger switched off, a history lost, rows brought in by a
 restore. A round walks through the store's tenants, so that new ones are found, and through the
-snapshot's, so that those are found that are gone. A slice is a few tenants: it takes a few
-milliseconds, so that no batch waits for it.
+snapshot's, so that those are found that are gone. A slice is a few tenants, and the source takes
+breaks while it reads them, so that no batch waits.
 """
 
 from collections.abc import Callable, Mapping

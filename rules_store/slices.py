@@ -14,6 +14,7 @@ from itertools import groupby, product
 from operator import itemgetter
 from typing import Any, Final, TypeAlias, cast
 
+from rules_store.breaks import Breathe, no_break, with_breaks
 from rules_store.entries import (
     ASKED,
     MASKS,
@@ -75,11 +76,14 @@ _ON_UPDATE, _ON_REJECTED = map(
 )
 
 
-def compile_rows(stored: StoredRows) -> Mapping[TenantId, TenantEntry]:
-    """Compile all rows of some tenants, in any order; those without any rule have no entry."""
+def compile_rows(stored: StoredRows, breathe: Breathe = no_break) -> Mapping[TenantId, TenantEntry]:
+    """Compile all rows of some tenants, in any order; those without any rule have no entry.
+
+    `breathe` is called after each stretch of rows.
+    """
     ordered = by_position(stored)
     try:
-        entries, unusual = _compile_usual(ordered)
+        entries, unusual = _compile_usual(ordered, breathe)
     except (KeyError, TypeError):  # ids that are no text: whose rows they are is not even clear
         return compile_readably(ordered)
     if unusual:
@@ -124,15 +128,19 @@ def _rows_of(tenant_ids: set[str], stored: StoredRows) -> StoredRows:
     )
 
 
-def _compile_usual(stored: StoredRows) -> tuple[dict[TenantId, TenantEntry], set[str]]:
+def _compile_usual(
+    stored: StoredRows, breathe: Breathe
+) -> tuple[dict[TenantId, TenantEntry], set[str]]:
     """Return the entries of tenants whose rows are as they should be, and all other tenants."""
     rules = sorted(cast(Iterable[_Rule], stored.rules))
     by_tenant = {tenant_id: list(own) for tenant_id, own in groupby(rules, itemgetter(0))}
     users: defaultdict[str, list[tuple[str, str | None, Language | None, bool]]]
     users = defaultdict(list)
-    for tenant_id, user_id, _, email, language, active in cast(Iterable[_User], stored.users):
+    for tenant_id, user_id, _, email, language, active in with_breaks(
+        cast(Iterable[_User], stored.users), breathe
+    ):
         users[tenant_id].append((user_id, email, language, active))
-    parts = _Parts(stored)
+    parts = _Parts(stored, breathe)
     entries: dict[TenantId, TenantEntry] = {}
     unusual: set[str] = set()
     for row in cast(Iterable[tuple[str, str, str, str]], stored.tenants):
@@ -160,18 +168,25 @@ def _tenant(tenant_id: str, name: str, language: str, time_zone: str) -> Tenant:
 class _Parts:
     """What belongs to rules, by tenant and rule."""
 
-    def __init__(self, stored: StoredRows) -> None:
+    def __init__(self, stored: StoredRows, breathe: Breathe) -> None:
+        self._breathe = breathe
         self._masks: defaultdict[_Key, int] = defaultdict(int)
-        for tenant_id, rule_id, status in cast(Iterable[_Part], stored.statuses):
+        for tenant_id, rule_id, status in with_breaks(
+            cast(Iterable[_Part], stored.statuses), breathe
+        ):
             self._masks[tenant_id, rule_id] |= ASKED.get(status, 0)
         self._accounts: defaultdict[_Key, list[str]] = defaultdict(list)
-        for tenant_id, rule_id, account in cast(Iterable[_Part], stored.accounts):
+        for tenant_id, rule_id, account in with_breaks(
+            cast(Iterable[_Part], stored.accounts), breathe
+        ):
             self._accounts[tenant_id, rule_id].append("" + account)
         self._named: defaultdict[_Key, list[str]] = defaultdict(list)
-        for tenant_id, rule_id, user_id, _ in cast(Iterable[_Internal], stored.internal_recipients):
+        for tenant_id, rule_id, user_id, _ in with_breaks(
+            cast(Iterable[_Internal], stored.internal_recipients), breathe
+        ):
             self._named[tenant_id, rule_id].append(USER + user_id)
-        for tenant_id, rule_id, address, _, language, at in cast(
-            Iterable[_External], stored.external_recipients
+        for tenant_id, rule_id, address, _, language, at in with_breaks(
+            cast(Iterable[_External], stored.external_recipients), breathe
         ):
             self._named[tenant_id, rule_id].append(external_piece(language, at, address))
 
@@ -184,7 +199,7 @@ class _Parts:
         shared: dict[str, AccountId] = {}
         # fmt: off
         for (tenant_id, rule_id, description, event_type, all_accounts, subject, amount, reference,
-             inside, outside, enabled) in rules:
+             inside, outside, enabled) in with_breaks(rules, self._breathe):
             # fmt: on
             key = (tenant_id, rule_id)
             sign = _SIGN_OF_COLUMNS[amount, reference, inside, outside]

@@ -148,7 +148,7 @@ def database_errors() -> Iterator[None]:
             raise AccessDenied("the database refuses our credentials or rights") from error
         kind = type(error.orig).__name__
         raise StoreUnavailable(f"the rules store gave no answer: {kind}") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:  # the driver's own: half-way through rows
         kind = type(error).__name__
         raise StoreUnavailable(f"the rules store gave no answer: {kind}") from error
 

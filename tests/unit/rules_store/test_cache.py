@@ -40,6 +40,7 @@ class FaultySource:
     asked: threading.Event = field(default_factory=threading.Event)
     loads: int = 0
     read: list[TenantId] = field(default_factory=list)  #: of a slow re-read
+    on_read: Callable[[], object] = bool  #: called when a slice has been read
 
     def apply(self, *tenants: TenantRules) -> None:
         self.inner.store.apply(tenants)
@@ -60,7 +61,9 @@ class FaultySource:
     def entries(self, tenant_ids: Sequence[TenantId]) -> Changes:
         self._ask()
         self.read += tenant_ids
-        return self.inner.entries(tenant_ids)
+        found = self.inner.entries(tenant_ids)
+        self.on_read()
+        return found
 
     def tenants_after(self, tenant_id: TenantId | None, most: int) -> Sequence[TenantId]:
         self._ask()
@@ -318,6 +321,25 @@ def test_a_slice_of_a_generation_that_is_not_here_yet_is_left_to_the_refresh(
     cache.refresh()
 
     assert (cache.generation, len(cache.current().entries), cache.healed) == (2, 1, 0)
+
+
+def test_a_tenant_that_a_refresh_brought_in_meanwhile_is_not_taken_back(
+    cache: RulesCache, source: FaultySource, seconds: Seconds
+) -> None:
+    # Would catch: what a re-read found before a change put in the place of that change.
+    started(cache)
+    behind_our_back(source, a_tenant_with(a_rule(enabled=False)), another("m-2"))
+
+    def change() -> None:
+        source.on_read = bool
+        source.apply(a_tenant_with(a_rule(subject="neu")), another("m-2"))
+        cache.refresh()
+
+    source.on_read = change
+    read_again(cache, seconds)
+
+    assert cache.current().wanting(a_routing())[0].rule.subject == "neu"
+    assert cache.generation == 2
 
 
 def test_a_reread_that_fails_is_counted_and_comes_again(
