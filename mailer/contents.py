@@ -258,6 +258,7 @@ def wrapped(text: str) -> str:
     )
 
 
+@lru_cache(maxsize=1024)  # most long lines are the platform's own, and stand in mail after mail
 def _filled(line: str) -> str:
     """Return a line as lines as full as may be; textwrap takes twenty times as long."""
     rest, lines = line, list[str]()

@@ -20,13 +20,14 @@ _HASTE = 4
 
 # A dot, or what browsers take for one (UTS 46, section 4, step 1).
 _DOT = "[.\u3002\uff0e\uff61]"
-_BAIT = re.compile(  # within a word
+_BAIT = re.compile(  # within a word, so no part of it is a blank
     rf"://|\\\\|www{_DOT}|(?:mailto|tel|file|javascript|data):|@\w|"
     rf"[^\W_]{_DOT}(?:xn--\w|[^\W\d_]{{2}})",
     re.IGNORECASE,
 )
-#: Too short for an IBAN or a card, and without anything that a link has: most ids and file names.
-_PLAIN = re.compile(r"[A-Za-z0-9_+-](?:[A-Za-z0-9 _+-]{0,10}[A-Za-z0-9_+-])?")
+#: One line already, and without anything that a link has: most ids and file names.
+_PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?: [A-Za-z0-9_+-]+)*")
+_SHORTEST_NUMBER = 13  # signs of a card's; IBANs have more
 #: Most texts hold none of these and are harmless as they are.
 _SUSPECT = re.compile(r"[\d:@\\.\u3002\uff0e\uff61]")
 
@@ -57,7 +58,7 @@ class Harmless(NamedTuple):
 
 def harmless(text: str, most: int) -> Harmless:
     """Return free text as one line of at most so many characters."""
-    if len(text) <= most and _PLAIN.fullmatch(text):
+    if len(text) <= most and _is_plain(text) and not _CARD.search(text):
         return Harmless(text)
     line, has_gap = one_line(text[: most * _HASTE]), False
     if _SUSPECT.search(line):
@@ -67,7 +68,7 @@ def harmless(text: str, most: int) -> Harmless:
 
 def harmless_id(text: str, most: int) -> Harmless:
     """Return an id as one line; it is masked only where it is an IBAN by its check digits."""
-    if len(text) <= most and _PLAIN.fullmatch(text):
+    if len(text) <= most and _is_plain(text):
         return Harmless(text)
     line, has_gap = one_line(text[: most * _HASTE]), False
     if _SUSPECT.search(line):
@@ -83,7 +84,7 @@ def harmless_file_name(text: str, most: int) -> Harmless:
     name = harmless(stem, most)
     if name.is_cut or len(name.text) + 1 + len(ending) > most:
         return harmless(stem, most - 1 - len(ending))
-    return name._replace(text=f"{name.text}.{ending}")
+    return Harmless(f"{name.text}.{ending}", name.is_cut, name.has_gap)
 
 
 @lru_cache(maxsize=4096)  # a tenant's name is asked for in each of its mails
@@ -95,6 +96,13 @@ def short(text: str, most: int) -> str:
     return _cut(_without_ibans(one_line(text[: most * _HASTE])), most).text
 
 
+def _is_plain(text: str) -> bool:
+    """Say whether a text holds no IBAN and nothing that a link has, and is one line as it is."""
+    return _PLAIN.fullmatch(text) is not None and (
+        len(text) < _SHORTEST_NUMBER or _IBAN.search(text) is None
+    )
+
+
 def _cut(line: str, most: int, *, has_gap: bool = False, is_cut: bool = False) -> Harmless:
     if len(line) > most:
         return Harmless(line[: most - 1].rstrip() + "…", True, has_gap)
@@ -102,6 +110,8 @@ def _cut(line: str, most: int, *, has_gap: bool = False, is_cut: bool = False) -
 
 
 def _without_bait(line: str) -> tuple[str, bool]:
+    if _BAIT.search(line) is None:
+        return line, False
     words = line.split(" ")
     safe = [GAP if _BAIT.search(word) else word for word in words]
     return " ".join(safe), safe != words

@@ -29,9 +29,8 @@ _LOCALES: Mapping[Language, Locale] = {
 class _Manner:
     """How a language puts dates, times and numbers together."""
 
-    months: Mapping[int, str]
+    months: Mapping[int, str]  #: by number, with what stands around them in a day
     short_months: Mapping[int, str]
-    day: str
     short_day: str
     clock: str
     sum: str
@@ -42,10 +41,10 @@ class _Manner:
 @cache
 def _manner(language: Language) -> _Manner:
     locale, german = _LOCALES[language], language is Language.DE
+    months = get_month_names("wide", locale=locale)
     return _Manner(
-        months=get_month_names("wide", locale=locale),
+        months={at: f". {months[at]} " if german else f" {months[at]} " for at in range(1, 13)},
         short_months=get_month_names("abbreviated", locale=locale),
-        day="{day}. {month} {year}" if german else "{day} {month} {year}",
         short_day="{day:02}.{number:02}.{year}" if german else "{day} {short} {year}",
         clock=" Uhr" if german else "",
         sum="{number} {currency}" if german else "{currency} {number}",
@@ -78,8 +77,7 @@ def instant_as_read(at: datetime, language: Language) -> str:
 
 def day_as_read(day: date, language: Language) -> str:
     """Return a day with the month's name: "12. März 2026", "12 March 2026"."""
-    manner = _manner(language)
-    return manner.day.format(day=day.day, month=manner.months[day.month], year=day.year)
+    return f"{day.day}{_manner(language).months[day.month]}{day.year}"
 
 
 def short_day_as_read(day: date, language: Language) -> str:

@@ -31,6 +31,10 @@ def compile_writer(schema: AvroSchema) -> Write:
 def number(value: int) -> bytes:
     """Return a long as Avro writes it: zigzag, then seven bits a byte, the lowest first."""
     rest = (value << 1) ^ (value >> 63)
+    if rest <= 0x7F:
+        return bytes((rest,))
+    if rest <= 0x3FFF:  # the size of most texts
+        return bytes((rest & 0x7F | 0x80, rest >> 7))
     written = bytearray()
     while rest > 0x7F:
         written.append(rest & 0x7F | 0x80)

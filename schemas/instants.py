@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date(1970, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def instant(milliseconds: int) -> datetime:
@@ -13,7 +14,7 @@ def instant(milliseconds: int) -> datetime:
 
 def milliseconds(at: datetime) -> int:
     """Return whole milliseconds since 1970, the rest cut off."""
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def day(days: int) -> date:

@@ -16,16 +16,20 @@ MailId = NewType("MailId", str)
 Generation = NewType("Generation", int)
 
 
-class EventType(StrEnum):
-    """What happened to a payment file. The value is also the topic's default name."""
+class Word(StrEnum):
+    """A word of a closed set; equal to its text, also as a key."""
 
-    __hash__ = str.__hash__  # asked for every record; the enum's own is Python code
+    __hash__ = str.__hash__  # asked for every record and mail; the enum's own is Python code
+
+
+class EventType(Word):
+    """What happened to a payment file. The value is also the topic's default name."""
 
     PAYMENT_FILE_REJECTED = "payment-file-rejected"  #: the platform refused a file
     PAYMENT_STATUS_UPDATED = "payment-status-updated"  #: a file took another status
 
 
-class PaymentStatus(StrEnum):
+class PaymentStatus(Word):
     """How far a payment file is. An unknown code is data, so events carry `str`."""
 
     KON_ACCEPTED_AND_QUEUED = "KON_ACCEPTED_AND_QUEUED"
@@ -61,21 +65,21 @@ STATUS_PRESETS: dict[str, frozenset[PaymentStatus]] = {
 }
 
 
-class Audience(StrEnum):
+class Audience(Word):
     """Who reads a mail."""
 
     INTERNAL = "internal"  #: a user of the tenant
     EXTERNAL = "external"  #: a free address that the tenant wrote into the rule
 
 
-class Language(StrEnum):
+class Language(Word):
     """The languages a mail can be written in."""
 
     DE = "de"
     EN = "en"
 
 
-class DetailLevel(StrEnum):
+class DetailLevel(Word):
     """How much a mail tells (email.md, section 7)."""
 
     MINIMAL = "minimal"
@@ -83,14 +87,14 @@ class DetailLevel(StrEnum):
     FULL = "full"
 
 
-class SubjectFact(StrEnum):
+class SubjectFact(Word):
     """A fact that a subject shows only if its rule opts in (R33)."""
 
     AMOUNT = "amount"
     REFERENCE = "reference"
 
 
-class ReasonClass(StrEnum):
+class ReasonClass(Word):
     """What a bank's reason code asks of the reader (domain.md, section 5)."""
 
     FIX_DATA = "F"  #: correct the data and submit again
@@ -101,7 +105,7 @@ class ReasonClass(StrEnum):
     NOTHING = "-"  #: the status says it
 
 
-class LeftOut(StrEnum):
+class LeftOut(Word):
     """Why a recipient of a rule gets no mail (R22, R24)."""
 
     INACTIVE = "inactive"  #: the user is switched off
@@ -111,7 +115,7 @@ class LeftOut(StrEnum):
     UNVERIFIED = "unverified"  #: external, and verification is asked for
 
 
-class Verdict(StrEnum):
+class Verdict(Word):
     """What one rule says to one event; the first reason against it, in this order, wins."""
 
     OTHER_TENANT = "other_tenant"
@@ -124,10 +128,8 @@ class Verdict(StrEnum):
     WANTED = "wanted"  #: before its recipients are looked at
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """What became of a record. Each has exactly one: the first that holds, in this order."""
-
-    __hash__ = str.__hash__  # asked for every record; the enum's own is Python code
 
     UNREADABLE = "unreadable"  #: not an event; its dead letter says why
     REPEATED = "repeated"  #: a rule wants it, but its event id was settled before
@@ -141,7 +143,7 @@ class Outcome(StrEnum):
     LOST = "lost"  #: never read: retention took it first
 
 
-class DeadLetterReason(StrEnum):
+class DeadLetterReason(Word):
     """Why a record, or one rule's part of it, became a dead letter."""
 
     NULL_VALUE = "null_value"  #: the record has no value
@@ -153,7 +155,7 @@ class DeadLetterReason(StrEnum):
     INTERNAL = "internal"  #: a fault of push-services itself; the detail names its place
 
 
-class WireFormat(StrEnum):
+class WireFormat(Word):
     """How the schema of a value is named on the wire."""
 
     CONFLUENT = "confluent"

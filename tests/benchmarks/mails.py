@@ -3,7 +3,8 @@
 A mail is both bodies, the subject and the encoded record. Each is of another event than the one
 before and has one reader, so no finished body is ever found again. All renderers share everything
 but the templates: what they are given is the same, and every record must be the same byte for byte.
-The bar is held against ordinary Jinja in the sandbox that ours runs in; without one is told beside.
+The bar is held against ordinary Jinja without a sandbox, as everybody would use it, although ours
+runs in one; ordinary Jinja in the sandbox of ours is told beside.
 
 `MAILS` is how many mails a round renders, `ROUNDS` how often both take turns.
 """
@@ -39,25 +40,25 @@ DECISION = a_decision()
 def main() -> int:
     """Measure, print, and return the exit code."""
     fast = a_renderer()
-    slow, bare = (through_ordinary_jinja(fast, sandboxed=safe) for safe in (True, False))
+    slow, boxed = (through_ordinary_jinja(fast, sandboxed=within) for within in (False, True))
     asked = questions(MAILS)
     print(f"{machine()}; {MAILS} mails a round, {ROUNDS} rounds, all take turns")
     for one in asked[: len(KINDS)]:
-        assert rendered(fast, one) == rendered(slow, one) == rendered(bare, one), "records differ"
+        assert rendered(fast, one) == rendered(slow, one) == rendered(boxed, one), "records differ"
     print(f"equal byte for byte: one of each of {len(KINDS)} kinds of mail")
-    times = take_turns([fast, slow, bare], asked)
-    ours, theirs, bares = (
+    times = take_turns([fast, slow, boxed], asked)
+    ours, ordinary, sandboxed = (
         [seconds * 1e6 / MAILS for seconds in each] for each in zip(*times, strict=True)
     )
-    ratios = [slow_ / fast_ for fast_, slow_ in zip(ours, theirs, strict=True)]
-    print(f"µs a mail: ours {spread(ours)}, ordinary Jinja {spread(theirs)}")
-    bare_ratios = [bare_ / fast_ for fast_, bare_ in zip(ours, bares, strict=True)]
-    print(f"times faster: {spread(ratios)}; than without a sandbox: {spread(bare_ratios)}")
+    ratios = [theirs / own for own, theirs in zip(ours, ordinary, strict=True)]
+    boxed_ratios = [theirs / own for own, theirs in zip(ours, sandboxed, strict=True)]
+    print(f"µs a mail: ours {spread(ours)}, ordinary Jinja {spread(ordinary)}")
+    print(f"times faster: {spread(ratios)}; than in our sandbox: {spread(boxed_ratios)}")
     return report(
         [
             told("mails_us", statistics.median(ours)),
-            told("mails_ordinary_jinja_us", statistics.median(theirs)),
-            told("mails_times_faster_than_unsandboxed", statistics.median(bare_ratios)),
+            told("mails_ordinary_jinja_us", statistics.median(ordinary)),
+            told("mails_times_faster_than_sandboxed", statistics.median(boxed_ratios)),
             at_least("mails_times_faster", statistics.median(ratios), BAR),
         ]
     )

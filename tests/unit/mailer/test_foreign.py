@@ -82,6 +82,25 @@ def test_a_file_name_may_have_an_ending(name: str, shown: str) -> None:
     assert harmless_file_name(name, 80).text == shown
 
 
+@given(
+    st.lists(
+        st.from_regex(r"[A-Za-z0-9_+-]{1,12}", fullmatch=True)
+        | st.sampled_from(["DE89", "3704", "0044", "0532", "0130", "00"])
+        | st.sampled_from([iban.text for iban in IBANS])
+        | st.just("4111 1111 1111 1111"),
+        min_size=1,
+        max_size=5,
+    ).map(" ".join)
+)
+def test_what_is_seen_to_be_plain_is_what_looking_closely_leaves(text: str) -> None:
+    # Shown to fail on a short cut that looks for no card's number, and on one for no IBAN.
+    closely = harmless(f"{text} @x", 300)  # bait: whatever holds some is looked at closely
+    closely_as_id = harmless_id(f"{text} @x", 300)
+
+    assert f"{harmless(text, 300).text} {GAP}" == closely.text
+    assert f"{harmless_id(text, 300).text} {GAP}" == closely_as_id.text
+
+
 def test_an_id_is_masked_only_where_its_check_digits_fit() -> None:
     assert harmless_id("DE89370400440532013000", 35).text == "DE** **** **** **** **30 00"
     assert harmless_id("ZL26ABCD12345678", 35).text == "ZL26ABCD12345678"

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from itertools import product
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markupsafe import Markup, escape
 
 from mailer.contents import Words
-from mailer.jinja import compile_templates
+from mailer.jinja import compile_templates, escaped
 from mailer.sources import Sources
 from schemas.errors import InvalidSettings, RenderFailed
 from schemas.vocabulary import EventType, Language
@@ -84,6 +87,26 @@ def test_texts_are_escaped_in_html_and_only_there() -> None:
 
     assert compiled('{{ _("hello", who=word) }}', texts) == "A &amp; B &lt;w&gt;"
     assert compiled('{{ _("hello", who=word) }}', texts, "t.txt") == "A & B <w>"
+
+
+@given(st.text(alphabet=st.sampled_from("&<>'\"a;#ä") | st.characters()))
+@example("&lt; &amp;lt; '\"")
+def test_a_text_is_escaped_as_markupsafe_does(text: str) -> None:
+    assert escaped(text) == str(escape(text))
+    assert type(escaped(text)) is str
+
+
+@pytest.mark.parametrize("value", [Markup("<b>"), 7, Language.DE, None, ["<b>"]])
+def test_what_is_no_text_is_left_to_markupsafe(value: object) -> None:
+    assert escaped(value) == escape(value)
+
+
+def test_templates_escape_by_the_faster_way() -> None:
+    templates = compile_templates({"t.html": "{{ word }}"}, {}, [{"word": ""}])
+
+    scope = templates.compiled["t.html"].root_render_func.__globals__
+
+    assert scope["escape"] is escaped  # Jinja's name for it; under another one theirs is taken
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,9 @@ def test_a_schema_of_other_kinds_is_left_to_fastavro() -> None:
 
 def test_a_number_is_seven_bits_a_byte_the_lowest_first() -> None:
     assert [number(value) for value in (0, -1, 1, 64)] == [b"\0", b"\1", b"\2", b"\x80\1"]
+    assert [number(value) for value in (63, -65, 8191, 8192)] == [
+        b"\x7e",
+        b"\x81\1",
+        b"\xfe\x7f",
+        b"\x80\x80\1",
+    ]
