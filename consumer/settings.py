@@ -21,6 +21,7 @@ from consumer.kafka_settings import OWNED
 from consumer.rules_in_force import WhenTooOld
 from consumer.settings_sources import Given, Value
 from consumer.settings_values import Sender
+from mailer.ports import TERMS
 from mailer.smtp_client import TIMEOUTS
 from rules_store.recipients import Verification
 from schemas.errors import InvalidSettings, InvalidValue
@@ -309,7 +310,7 @@ class Settings(BaseSettings):
         10.0, description="most mails a second from a process to one recipient domain"
     )
     claim_lease: _Duration = Field(
-        timedelta(minutes=20),
+        TERMS.lease,
         description="how long a mail in hand stays with its process after that died (ISO 8601); "
         "longer than a mail server may take for its content",
     )
@@ -324,9 +325,9 @@ class Settings(BaseSettings):
         "(ISO 8601)",
     )
     refusal_trial: _Duration = Field(
-        timedelta(hours=1),
-        description="how long a refusal for good may turn out to be the mail server's fault, while "
-        "no other mail gets through (ISO 8601)",
+        TERMS.trial,
+        description="how long after the last refusal for good those in a row may still turn out to "
+        "be the mail server's fault, while no other mail gets through (ISO 8601)",
     )
     bounce_domain: Annotated[str, _read_by(values.domain)] | None = Field(
         None,

@@ -171,17 +171,24 @@ class MemoryLedger:
         kept = {claim.key: claim.number for claim in but}
         with self._lock:
             now = self.now()
-            ended = [
-                mail
-                for mail in self._on_trial()
-                if (mail.owner == owner if owner else (mail.trial_until or now) <= now)
-                and kept.get(mail.key) != mail.claim_number
-            ]
+            over = [m for m in self._on_trial() if m.owner == owner] if owner else self._over(now)
+            ended = [mail for mail in over if kept.get(mail.key) != mail.claim_number]
             for mail in ended:
                 self._keep(self._without_value(mail))
                 if mail.fate is Fate.DEAD_ADDRESS and mail.address_hash:
                     self.add([_dead(mail, now + self.terms.dead_address)])
             return len(ended)
+
+    def _over(self, now: datetime) -> list[Standing]:
+        on_trial = self._on_trial()
+        still_refused = {mail.owner for mail in on_trial if (mail.trial_until or now) > now}
+        too_long = now - self.terms.longest_trial
+        return [
+            mail
+            for mail in on_trial
+            if (mail.trial_until or now) <= now
+            and (mail.owner not in still_refused or (mail.finished_at or now) <= too_long)
+        ]
 
     def hold_trials(self, owner: str) -> int:
         """Hold the mails whose refusals are on trial."""

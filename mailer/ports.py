@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NamedTuple, Protocol, Self
 
+from mailer.policy import POLICY_TERMS
 from mailer.replies import Reply
 from mailer.results import Fate, InDoubt, Result, State
 from schemas.addresses import EmailAddress
@@ -44,9 +45,17 @@ class Terms:
     #: How long a claim holds; longer than all that may follow its start (email.md, section 6).
     lease: timedelta = timedelta(minutes=20)
     in_doubt: InDoubt = InDoubt.RESEND
-    #: How long a refusal for good is on trial without a success: the relay may be at fault.
-    trial: timedelta = timedelta(hours=1)
+    #: How long a refusal for good is on trial without a success: the relay may be at fault. Counted
+    #: from the last refusal of the same process, so that those in a row stay together.
+    trial: timedelta = timedelta(hours=6)
     dead_address: timedelta = timedelta(days=90)  #: how long an address counts as dead
+
+    @property
+    def longest_trial(self) -> timedelta:
+        """Return how long refusals keep each other on trial: long enough for the policy breaker's
+        row, however slowly it comes, and not for ever where it comes from too few domains.
+        """
+        return self.trial * POLICY_TERMS.refusals
 
 
 TERMS = Terms()
@@ -229,8 +238,10 @@ class Ledger(Protocol):
     def end_trials(self, owner: str | None, but: Collection[Claim] = ()) -> int:
         """End the trials of an owner's refusals but some, or (None) those that are over.
 
-        They were right: their bytes are deleted and their reports due. A dead address is suppressed
-        for its tenant. Return how many those were.
+        One is over where its owner has refused nothing for as long as a trial lasts, or where it
+        lasts longer than refusals may keep each other on trial. They were right: their bytes are
+        deleted and their reports due. A dead address is suppressed for its tenant. Return how many
+        those were.
         """
 
     def hold_trials(self, owner: str) -> int:

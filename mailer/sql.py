@@ -289,7 +289,7 @@ class SqlLedger:
 
     def end_trials(self, owner: str | None, but: Collection[Claim] = ()) -> int:
         """End trials, and suppress the addresses that are dead."""
-        over = _c.trial_until <= self._from_now() if owner is None else _c.owner == owner
+        over = self._trial_is_over() if owner is None else _c.owner == owner
         over = and_(over, self._none_of(but))
         ended = (
             update(deliveries)
@@ -303,6 +303,14 @@ class SqlLedger:
             for row in dead:
                 suppress_dead(connection, self.engine, row, self.terms.dead_address)
         return len(rows)
+
+    def _trial_is_over(self) -> ColumnElement[bool]:
+        now, other = self._from_now(), deliveries.alias("other")
+        still_refused = select(other.c.owner).where(
+            other.c.state == State.FAILED.value, other.c.trial_until > now
+        )
+        too_long = _c.finished_at <= self._from_now(-self.terms.longest_trial)
+        return and_(_c.trial_until <= now, or_(_c.owner.not_in(still_refused), too_long))
 
     def hold_trials(self, owner: str) -> int:
         """Hold the mails whose refusals are on trial."""

@@ -496,7 +496,7 @@ def test_a_refusal_is_on_trial_first_and_keeps_the_bytes(ledger: Ledger) -> None
 
     mail = standing(ledger)
     assert (mail.state, mail.has_value, mail.reply_detail) == (State.FAILED, True, "5.1.1")
-    assert HOUR <= mail.trial_until - mail.finished_at < HOUR + timedelta(minutes=1)
+    assert 6 * HOUR <= mail.trial_until - mail.finished_at < 6 * HOUR + timedelta(minutes=1)
     assert ledger.claim("deliver-0", 1) == []
 
 
@@ -536,6 +536,38 @@ def test_a_trial_ends_with_time(ledger_with: LedgerWith) -> None:
     note(ledger, claimed(ledger), REFUSED)
 
     assert ledger.end_trials(None) == 1
+
+
+def with_terms(ledger: Any, **settings: Any) -> Any:
+    """Return the same ledger under other terms."""
+    if isinstance(ledger, MemoryLedger):
+        ledger.terms = Terms(**settings)
+        return ledger
+    return SqlLedger(ledger.engine, Terms(**settings))
+
+
+def refused_twice(ledger_with: LedgerWith) -> Ledger:
+    """Return a ledger with two refusals; the first one's own trial is over."""
+    ledger = ledger_with(trial=NOW)
+    ledger.take_in([an_arrival("mail-1", offset=1), an_arrival("mail-2", offset=2)])
+    note(ledger, claimed(ledger), REFUSED)
+    longer: Ledger = with_terms(ledger, trial=HOUR)
+    note(longer, claimed(longer), REFUSED)
+    return longer
+
+
+def test_a_trial_goes_on_while_its_owner_is_still_refused(ledger_with: LedgerWith) -> None:
+    ledger = refused_twice(ledger_with)
+
+    assert ledger.end_trials(None) == 0
+    assert (standing(ledger).has_value, ledger.hold_trials("deliver-0")) == (True, 2)
+
+
+def test_no_trial_lasts_longer_than_twenty_of_them(ledger_with: LedgerWith) -> None:
+    ledger: Ledger = with_terms(refused_twice(ledger_with), trial=NOW)
+
+    assert ledger.end_trials(None) == 1
+    assert not standing(ledger).has_value
 
 
 def test_mails_on_trial_can_be_held_and_nobody_is_suppressed(ledger: Ledger) -> None:
