@@ -69,8 +69,19 @@ class Reply:
 
 def _presentable(text: str, recipient: EmailAddress | None) -> str:
     """Return one line without addresses, also where a server cites only the local part."""
-    line = _ADDRESS.sub(_HIDDEN, one_line(text))
-    if recipient is not None:
-        local = re.escape(recipient.text.partition("@")[0])
-        line = re.sub(rf"(?<!\w){local}(?!\w)", _HIDDEN, line, flags=re.IGNORECASE)
+    line = one_line(text)
+    if "@" in line:
+        line = _ADDRESS.sub(_HIDDEN, line)
+    local = "" if recipient is None else recipient.text.partition("@")[0]
+    if local and _may_hold(line, local):
+        name = rf"(?<!\w){re.escape(local)}(?!\w)"
+        line = re.sub(name, _HIDDEN, line, flags=re.IGNORECASE)
     return line[:LONGEST_REPLY]
+
+
+def _may_hold(line: str, word: str) -> bool:
+    """Say whether it is worth making a pattern of the word, which costs as much as a mail's MIME.
+
+    Outside of ASCII other letters may count as the same.
+    """
+    return not line.isascii() or word.lower() in line.lower()

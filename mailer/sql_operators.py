@@ -8,7 +8,7 @@ from sqlalchemy import Engine, and_, exists, select, update
 from mailer.ports import Standing
 from mailer.results import State
 from mailer.rows import standing_from_row
-from mailer.sql import standings
+from mailer.sql_statements import standings
 from mailer.tables import deliveries, from_now, ledger_errors
 from schemas.vocabulary import MailId, TenantId
 
