@@ -66,7 +66,7 @@ def tell(planner: Planner, rules: RulesAt, record: Record, sent: Collection[Mail
     if share.outcome is Outcome.NO_MATCH:
         return Told(Tone.QUIET, f"no rule wants it: {_why_not(rules, routing)}", share)
     if share.mails and all(mail.mail_id in sent for mail, _ in share.mails):
-        text = f"published again, {_mails(len(share.mails))} known: the ledger stops them"
+        text = f"published again: {_mails(len(share.mails))} known, none is made twice"
         return Told(Tone.QUIET, text, share)
     return _told_of_rules(planner.rules.wanting(routing), share)
 

@@ -72,7 +72,7 @@ def test_each_decision_is_told_with_its_reason(folder: Path) -> None:
     assert re.search(r"FIN_REJECTED +m-10482 +rule “Nicht ausgeführt” → 2 mails", told)
     assert re.search(r"FIN_ACCEPTED +m-10482 +no rule wants it: .*other status", told)
     assert re.search(r"FIN_REJECTED +m-10482 +no rule wants it: .*other account", told)
-    assert re.search(r"FIN_REJECTED \(again\) +m-10482 +published again, 2 mails known", told)
+    assert re.search(r"FIN_REJECTED \(again\) +m-10482 +published again: 2 mails known", told)
     assert re.search(r"FIN_REJECTED \(cut off\) +m-10482 +dead letter, undecodable", told)
     assert re.search(r"refused@alpenblick\.example +550 5\.1\.1", told)
     assert "1 dead letter, 1 published twice and mailed once" in told

@@ -128,7 +128,7 @@ def test_an_event_that_is_published_again_is_told_to_be_known() -> None:
     line = told(a_record(a_status_update()), a_tenant_with(a_rule()), again=True)
 
     assert line.tone is Tone.QUIET
-    assert line.text == "published again, 1 mail known: the ledger stops them"
+    assert line.text == "published again: 1 mail known, none is made twice"
 
 
 def test_foreign_text_is_no_markup_and_plain_output_has_no_colours() -> None:
