@@ -29,7 +29,7 @@ from schemas.vocabulary import Generation, TenantId
 
 #: Tenants that are read and packed at once: enough that statements cost little, few enough that
 #: rows do not pile up and no other thread waits for long.
-SLICE = 100
+SLICE = 400
 
 Entries: TypeAlias = Mapping[TenantId, TenantEntry]
 Fetched: TypeAlias = Callable[[Table], list[Row]]

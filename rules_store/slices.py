@@ -27,7 +27,6 @@ from rules_store.packing import (
     SIGN_OF_LEVELS,
     USER,
     Packed,
-    PackedUsers,
     external_piece,
     pack_users,
     packed,
@@ -52,7 +51,10 @@ _Rule: TypeAlias = tuple[str, str, str, str, bool, str, bool, bool, str, str, bo
 _Part: TypeAlias = tuple[str, str, str]
 _Internal: TypeAlias = tuple[str, str, str, int]
 _External: TypeAlias = tuple[str, str, str, int, Language | None, datetime | None]
-_Key: TypeAlias = tuple[str, str]  # tenant, rule
+
+_TENANT: Final[Any] = itemgetter(0)
+_RULE: Final[Any] = itemgetter(1)
+_POSITION: Final[Any] = itemgetter(3, 2)
 
 _LOWERED = {DetailLevel.FULL: DetailLevel.STANDARD}  # what externals never get (R30)
 #: Sign of levels by their columns: what the subject may show, levels inside and outside.
@@ -81,13 +83,12 @@ def compile_rows(stored: StoredRows, breathe: Breathe = no_break) -> Mapping[Ten
 
     `breathe` is called after each stretch of rows.
     """
-    ordered = by_position(stored)
     try:
-        entries, unusual = _compile_usual(ordered, breathe)
+        entries, unusual = _compile_usual(stored, breathe)
     except (KeyError, TypeError):  # ids that are no text: whose rows they are is not even clear
-        return compile_readably(ordered)
+        return compile_readably(by_position(stored))
     if unusual:
-        entries |= compile_readably(_rows_of(unusual, ordered))
+        entries |= compile_readably(by_position(_rows_of(unusual, stored)))
     return entries
 
 
@@ -108,7 +109,7 @@ def by_position(stored: StoredRows) -> StoredRows:
 
 def _by_position(rows: Iterable[Row]) -> list[Row]:
     try:
-        return sorted(rows, key=cast(Any, itemgetter(3, 2)))
+        return sorted(rows, key=_POSITION)
     except TypeError:  # SQLite takes any value in any column
         return sorted(rows, key=lambda row: (str(row[3]), str(row[2])))
 
@@ -132,24 +133,16 @@ def _compile_usual(
     stored: StoredRows, breathe: Breathe
 ) -> tuple[dict[TenantId, TenantEntry], set[str]]:
     """Return the entries of tenants whose rows are as they should be, and all other tenants."""
-    rules = sorted(cast(Iterable[_Rule], stored.rules))
-    by_tenant = {tenant_id: list(own) for tenant_id, own in groupby(rules, itemgetter(0))}
-    users: defaultdict[str, list[tuple[str, str | None, Language | None, bool]]]
-    users = defaultdict(list)
-    for tenant_id, user_id, _, email, language, active in with_breaks(
-        cast(Iterable[_User], stored.users), breathe
-    ):
-        users[tenant_id].append((user_id, email, language, active))
-    parts = _Parts(stored, breathe)
+    rows = _ByTenant(stored)
     entries: dict[TenantId, TenantEntry] = {}
     unusual: set[str] = set()
     for row in cast(Iterable[tuple[str, str, str, str]], stored.tenants):
         tenant_id = row[0]
-        if tenant_id not in by_tenant:
+        if tenant_id not in rows.rules:
             continue
         try:
-            tenant, known = _tenant(*row), pack_users(users[tenant_id])
-            entries[tenant.tenant_id] = parts.entry(tenant, by_tenant[tenant_id], known)
+            tenant = _tenant(*row)
+            entries[tenant.tenant_id] = _entry(tenant, rows, breathe)
         except (KeyError, TypeError):
             unusual.add(tenant_id)
     return entries, unusual
@@ -165,64 +158,90 @@ def _tenant(tenant_id: str, name: str, language: str, time_zone: str) -> Tenant:
     return with_known_zone(tenant)
 
 
-class _Parts:
-    """What belongs to rules, by tenant and rule."""
+class _ByTenant:
+    """The rows of each table by tenant: a rule's id, all that then tells rows apart, is one text.
 
-    def __init__(self, stored: StoredRows, breathe: Breathe) -> None:
-        self._breathe = breathe
-        self._masks: defaultdict[_Key, int] = defaultdict(int)
-        for tenant_id, rule_id, status in with_breaks(
-            cast(Iterable[_Part], stored.statuses), breathe
-        ):
-            self._masks[tenant_id, rule_id] |= ASKED.get(status, 0)
-        self._accounts: defaultdict[_Key, list[str]] = defaultdict(list)
-        for tenant_id, rule_id, account in with_breaks(
-            cast(Iterable[_Part], stored.accounts), breathe
-        ):
-            self._accounts[tenant_id, rule_id].append("" + account)
-        self._named: defaultdict[_Key, list[str]] = defaultdict(list)
-        for tenant_id, rule_id, user_id, _ in with_breaks(
-            cast(Iterable[_Internal], stored.internal_recipients), breathe
-        ):
-            self._named[tenant_id, rule_id].append(USER + user_id)
-        for tenant_id, rule_id, address, _, language, at in with_breaks(
-            cast(Iterable[_External], stored.external_recipients), breathe
-        ):
-            self._named[tenant_id, rule_id].append(external_piece(language, at, address))
+    Rows of a tenant stand together in what a database gives, which is all that makes this fast.
+    """
 
-    def entry(self, tenant: Tenant, rules: Iterable[_Rule], users: PackedUsers) -> TenantEntry:
-        """Compile a tenant's rules, sorted by id."""
-        masks: list[int] = []
-        accounts: list[Accounts] = []
-        on_update: list[Packed] = []
-        on_rejected: list[Packed] = []
-        shared: dict[str, AccountId] = {}
-        # fmt: off
-        for (tenant_id, rule_id, description, event_type, all_accounts, subject, amount, reference,
-             inside, outside, enabled) in with_breaks(rules, self._breathe):
-            # fmt: on
-            key = (tenant_id, rule_id)
-            sign = _SIGN_OF_COLUMNS[amount, reference, inside, outside]
-            rule = packed((sign, rule_id, description, subject, *self._named.get(key, ())))
-            if event_type == _ON_UPDATE:
-                if enabled:
-                    masks.append(MASKS[self._masks.get(key, 0)])
-                    accounts.append(None if all_accounts else self._chosen(key, shared))
-                    on_update.append(rule)
-            elif event_type == _ON_REJECTED:
-                if enabled:
-                    on_rejected.append(rule)
-            else:
-                raise KeyError("an event type that this version does not know")
-        return entry_of(
-            tenant,
-            masks=masks,
-            accounts=accounts,
-            on_update=on_update,
-            on_rejected=on_rejected,
-            users=users,
-        )
+    def __init__(self, stored: StoredRows) -> None:
+        self.users: Mapping[str, list[_User]] = _by_tenant(stored.users)
+        self.rules: Mapping[str, list[_Rule]] = _by_tenant(stored.rules)
+        self.statuses: Mapping[str, list[_Part]] = _by_tenant(stored.statuses)
+        self.accounts: Mapping[str, list[_Part]] = _by_tenant(stored.accounts)
+        self.internal: Mapping[str, list[_Internal]] = _by_tenant(stored.internal_recipients)
+        self.external: Mapping[str, list[_External]] = _by_tenant(stored.external_recipients)
 
-    def _chosen(self, key: _Key, shared: dict[str, AccountId]) -> Accounts:
-        chosen = sorted(self._accounts.get(key, ()))
-        return tuple([shared.setdefault(account, AccountId(account)) for account in chosen])
+
+def _by_tenant(rows: Iterable[Row]) -> Mapping[str, list[Any]]:
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    for tenant_id, own in groupby(rows, _TENANT):
+        found[tenant_id] += own
+    return found
+
+
+def _entry(tenant: Tenant, rows: _ByTenant, breathe: Breathe) -> TenantEntry:
+    """Compile a tenant's rules."""
+    own = tenant.tenant_id
+    ticked = _masks(with_breaks(rows.statuses.get(own, ()), breathe))
+    chosen = _chosen(with_breaks(rows.accounts.get(own, ()), breathe))
+    named = _named(rows, own, breathe)
+    masks: list[int] = []
+    accounts: list[Accounts] = []
+    on_update: list[Packed] = []
+    on_rejected: list[Packed] = []
+    # fmt: off
+    for (_, rule_id, description, event_type, all_accounts, subject, amount, reference, inside,
+         outside, enabled) in with_breaks(sorted(rows.rules[own], key=_RULE), breathe):
+        # fmt: on
+        sign = _SIGN_OF_COLUMNS[amount, reference, inside, outside]
+        rule = packed((sign, rule_id, description, subject, *named.get(rule_id, ())))
+        if event_type == _ON_UPDATE:
+            if enabled:
+                masks.append(MASKS[ticked.get(rule_id, 0)])
+                accounts.append(None if all_accounts else tuple(sorted(chosen.get(rule_id, ()))))
+                on_update.append(rule)
+        elif event_type == _ON_REJECTED:
+            if enabled:
+                on_rejected.append(rule)
+        else:
+            raise KeyError("an event type that this version does not know")
+    users = with_breaks(rows.users.get(own, ()), breathe)
+    return entry_of(
+        tenant,
+        masks=masks,
+        accounts=accounts,
+        on_update=on_update,
+        on_rejected=on_rejected,
+        users=pack_users(
+            [(user_id, email, language, active) for _, user_id, _, email, language, active in users]
+        ),
+    )
+
+
+def _masks(rows: Iterable[_Part]) -> Mapping[str, int]:
+    masks: dict[str, int] = {}
+    for _, rule_id, status in rows:
+        masks[rule_id] = masks.get(rule_id, 0) | ASKED.get(status, 0)
+    return masks
+
+
+def _chosen(rows: Iterable[_Part]) -> Mapping[str, list[AccountId]]:
+    """Return the accounts of each rule, one object for those that several rules name."""
+    shared: dict[str, AccountId] = {}
+    chosen: defaultdict[str, list[AccountId]] = defaultdict(list)
+    for _, rule_id, account in rows:
+        chosen[rule_id].append(shared.setdefault(account, AccountId("" + account)))
+    return chosen
+
+
+def _named(rows: _ByTenant, own: TenantId, breathe: Breathe) -> Mapping[str, list[str]]:
+    """Return the pieces of whom each rule names, users first, by position."""
+    named: defaultdict[str, list[str]] = defaultdict(list)
+    internal = sorted(rows.internal.get(own, ()), key=_POSITION)
+    for _, rule_id, user_id, _ in with_breaks(internal, breathe):
+        named[rule_id].append(USER + user_id)
+    external = sorted(rows.external.get(own, ()), key=_POSITION)
+    for _, rule_id, address, _, language, at in with_breaks(external, breathe):
+        named[rule_id].append(external_piece(language, at, address))
+    return named
