@@ -99,8 +99,10 @@ class RegistrySchemas:
             raise _unknown("the registry's schema is not Avro") from None
 
     def _note_not_found(self, schema: SchemaName, complaint: str) -> None:
+        """Note it as the newest; of too many, the oldest is forgotten."""
+        self._not_found.pop(schema, None)
         if len(self._not_found) >= MOST_UNKNOWN:
-            self._not_found.clear()
+            del self._not_found[next(iter(self._not_found))]
         self._not_found[schema] = (self.now() + UNKNOWN_FOR, complaint)
 
 

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.registry import MOST_UNKNOWN, PublishedSchemas, Registry, RegistrySchemas
+from consumer.registry import (
+    MOST_UNKNOWN,
+    PublishedSchemas,
+    Registry,
+    RegistrySchemas,
+)
 from schemas.errors import (
     AccessDenied,
     InvalidEvent,
@@ -173,18 +178,44 @@ def test_a_schema_may_say_that_it_is_avro_or_nothing(
     assert schemas.named(SEVEN).name == "push_services.PaymentStatusUpdated"
 
 
-def test_noise_does_not_fill_the_memory(schemas: RegistrySchemas, clock: SetClock) -> None:
-    class KnowsNothing(Registry):
-        def schema_text(self, path: str) -> str | None:
-            return None
+class KnowsNothing(Registry):
+    """A registry that notes what it was asked for."""
 
-    noisy = RegistrySchemas(KnowsNothing("http://unused.example"), clock)
+    def __init__(self) -> None:
+        super().__init__("http://unused.example")
+        self.asked: list[str] = []
+
+    def schema_text(self, path: str) -> str | None:
+        self.asked.append(path)
+        return None
+
+
+def ask_for(schemas: RegistrySchemas, number: int) -> None:
+    with pytest.raises(InvalidEvent):
+        schemas.named(RegistryId(number))
+
+
+def test_noise_does_not_fill_the_memory(clock: SetClock) -> None:
+    noisy = RegistrySchemas(KnowsNothing(), clock)
 
     for number in range(MOST_UNKNOWN + 10):
-        with pytest.raises(InvalidEvent):
-            noisy.named(RegistryId(number))
+        ask_for(noisy, number)
 
-    assert len(noisy._not_found) <= MOST_UNKNOWN
+    assert len(noisy._not_found) == MOST_UNKNOWN
+
+
+def test_one_id_too_many_makes_only_the_oldest_forgotten(clock: SetClock) -> None:
+    # Failed when all were forgotten at once: each was asked for again, and memory came and went.
+    registry = KnowsNothing()
+    noisy = RegistrySchemas(registry, clock)
+    for number in range(MOST_UNKNOWN + 1):
+        ask_for(noisy, number)
+    registry.asked.clear()
+
+    for number in (1, 0):
+        ask_for(noisy, number)
+
+    assert registry.asked == ["schemas/ids/0"]
 
 
 GARBAGE = [
