@@ -4,10 +4,12 @@ Anything but an outcome or a typed dead letter is a finding: an exception, and a
 says `internal`, which is one that the planner caught.
 """
 
+import gc
 import resource
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -51,21 +53,12 @@ class Judged:
     findings: list[str] = field(default_factory=list)
     slowest: float = 0.0  # seconds of processor time that one record took, if over `SLOW`
     resident: list[float] = field(default_factory=list)  # bytes, sampled along the way
+    blocks: list[float] = field(default_factory=list)  # pieces of memory Python holds, as often
 
     @property
     def warm(self) -> float:
-        """Return the resident memory of the second tenth of the run: the first warms up."""
-        tenth = len(self.resident) // 10
-        return median(self.resident[tenth : 2 * tenth + 1])
-
-    @property
-    def grown(self) -> float:
-        """Return the share by which it grew until the last tenth.
-
-        Medians, since a single record of a mebibyte comes and goes.
-        """
-        tenth = len(self.resident) // 10
-        return median(self.resident[-tenth - 1 :]) / self.warm - 1
+        """Return the resident memory once it is warm."""
+        return warm(self.resident)
 
     @property
     def dead_letters(self) -> int:
@@ -76,6 +69,21 @@ class Judged:
             for outcome, count in outcomes.items()
             if outcome in {str(reason) for reason in DeadLetterReason}
         )
+
+
+def warm(sampled: Sequence[float]) -> float:
+    """Return the median of the second tenth: the first warms up."""
+    tenth = len(sampled) // 10
+    return median(sampled[tenth : 2 * tenth + 1])
+
+
+def grown(sampled: Sequence[float]) -> float:
+    """Return the share by which it grew from the second tenth to the last.
+
+    Medians, since a single record of a mebibyte comes and goes.
+    """
+    tenth = len(sampled) // 10
+    return median(sampled[-tenth - 1 :]) / warm(sampled) - 1
 
 
 def a_planner(codec: Codec | None = None) -> Planner:
@@ -125,7 +133,7 @@ def judge(
     records: Iterable[Fuzzed],
     planner: Planner,
     *,
-    sample: int = 10,
+    sample: int = 100,
     told: Callable[[Judged], None] = lambda _: None,
 ) -> Judged:
     """Judge one record after another, looking at the memory after each `sample` of them."""
@@ -135,6 +143,8 @@ def judge(
         judged.records += 1
         if judged.records % sample == 0:
             judged.resident.append(resident())
+            gc.collect()  # what only waits for the collector is no growth
+            judged.blocks.append(float(sys.getallocatedblocks()))
         if judged.records % 10_000 == 0:
             told(judged)
     return judged

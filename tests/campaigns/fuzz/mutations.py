@@ -50,10 +50,20 @@ def leave_out(chance: Random, value: bytes, _: bytes) -> bytes:
     return value[:at] + value[at + chance.randint(1, 20) :]
 
 
-def repeat(chance: Random, value: bytes, _: bytes) -> bytes:
+def repeat(chance: Random, value: bytes, other: bytes) -> bytes:
     """Repeat a piece, sometimes very often."""
+    if chance.random() < RARELY:
+        return repeat_very_often(chance, value, other)
+    return _repeated(chance, value, chance.choice((2, 3, 100)))
+
+
+def repeat_very_often(chance: Random, value: bytes, _: bytes) -> bytes:
+    """Repeat a piece until the record is huge."""
+    return _repeated(chance, value, 10_000)
+
+
+def _repeated(chance: Random, value: bytes, times: int) -> bytes:
     at, size = place(chance, value), chance.randint(1, 20)
-    times = 10_000 if chance.random() < RARELY else chance.choice((2, 3, 100))
     return (value[:at] + value[at : at + size] * times + value[at:])[:MOST]
 
 
@@ -82,10 +92,20 @@ def huge_length(chance: Random, value: bytes, _: bytes) -> bytes:
     return value[:at] + number + value[at + chance.randrange(3) :]
 
 
-def nest_deeply(chance: Random, value: bytes, _: bytes) -> bytes:
+def nest_deeply(chance: Random, value: bytes, other: bytes) -> bytes:
     """Go down level by level: blocks in blocks, or the same branch again and again."""
+    if chance.random() < RARELY:
+        return nest_very_deeply(chance, value, other)
+    return _nested(chance, value, chance.choice((10, 100, 1_000)))
+
+
+def nest_very_deeply(chance: Random, value: bytes, _: bytes) -> bytes:
+    """Go down until the record is huge."""
+    return _nested(chance, value, 300_000)
+
+
+def _nested(chance: Random, value: bytes, levels: int) -> bytes:
     level = chance.choice((b"\x02", b"\x02\x02", b"\x00\x00\x02", b"\x01\x02", b"\x02\x00"))
-    levels = 300_000 if chance.random() < RARELY else chance.choice((10, 100, 1_000))
     return (value[: place(chance, value)] + level * levels)[:MOST]
 
 
@@ -115,6 +135,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     bad_text,
     noise,
 )
+
+HUGE: tuple[Mutation, ...] = (repeat_very_often, nest_very_deeply)
 
 
 def _zigzag(number: int) -> bytes:

@@ -10,7 +10,7 @@ import fastavro
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
 from schemas.records import Headers, Record
-from tests.campaigns.fuzz.mutations import MUTATIONS
+from tests.campaigns.fuzz.mutations import HUGE, MUTATIONS
 from tests.campaigns.fuzz.schemas import PLAIN, REJECTED, UPDATED, by_id
 from tests.campaigns.fuzz.values import event
 
@@ -54,6 +54,14 @@ class Fuzzer:
         for number in range(count):
             value = b"\0" + (number + 1_000).to_bytes(4, "big") + b"body"
             yield Fuzzed(Record(UPDATED, 0, number, -1, b"key", value), "unknown_schema")
+
+    def huge(self, count: int) -> Iterator[Fuzzed]:
+        """Yield so many records of the largest kinds, which are rare among all."""
+        for offset in range(count):
+            topic, value, headers = self._sound()
+            mutation = self._chance.choice(HUGE)
+            spoilt = mutation(self._chance, value, b"")
+            yield Fuzzed(Record(topic, 0, offset, -1, b"key", spoilt, headers), mutation.__name__)
 
     def _record(self, offset: int) -> Fuzzed:
         chance = self._chance
