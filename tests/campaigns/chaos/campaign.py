@@ -35,6 +35,8 @@ MORE_WITHIN = 60.0  # seconds; a pause of the broker and a worker's way back tak
 #: two faults.
 BATCH = 500
 CLASSIC, CONSUMER = "classic", "consumer"  # group protocols
+#: Seconds; so long a broker that was killed waits for members that died while it was away.
+REJOIN = 30.0
 #: What a member that is no worker needs beside: workers have it of themselves.
 ASSIGNMENT = {CLASSIC: {"partition.assignment.strategy": "cooperative-sticky"}, CONSUMER: {}}
 #: The timeouts of a group whose members have none of their own (KIP-848).
@@ -294,7 +296,11 @@ def timeouts(protocol: str) -> dict[str, str]:
     """Return the properties of a member of the group, of a worker too."""
     if protocol == CONSUMER:
         return {"group.protocol": "consumer"}
-    return {"session.timeout.ms": str(int(SESSION * 1000)), "heartbeat.interval.ms": "500"}
+    return {
+        "session.timeout.ms": str(int(SESSION * 1000)),
+        "heartbeat.interval.ms": "500",
+        "max.poll.interval.ms": str(int(REJOIN * 1000)),
+    }
 
 
 def _load(house: House, plan: Plan) -> Process:
