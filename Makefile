@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 FOUR := consumer mailer rules_store schemas
 # Without services: what `make test` runs beyond these needs a real part or builds the package.
 QUICK := not kafka and not registry and not postgresql and not prometheus and not chromium \
-         and not spamassassin and not package
+         and not spamassassin and not postfix and not package
 # Many of them wait for a process now and then: one more than there are processors keeps those busy.
 SIDE_BY_SIDE := -n 3 --dist worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -100,7 +100,7 @@ lock: install ## compile the locks from pyproject.toml (UPGRADE=--upgrade takes 
 doctor: ## say what this machine has for running and testing, and what will be left out
 	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.real.doctor
 
-system-packages: ## get what the tests use of Debian: a JVM, Maven, SQL shells, Prometheus
+system-packages: ## get what the tests use of Debian: a JVM, Maven, SQL shells, Prometheus, Postfix …
 	@sh tests/real/system-packages.sh
 
 fetch: install ## get Apache Kafka and the Schema Registry from Maven ahead of the tests

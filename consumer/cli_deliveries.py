@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from consumer.cli_replay import replay
 from consumer.cli_rules.opening import told_errors
 from consumer.cli_tables import print_rows
 from consumer.commands import settings_or_exit
@@ -145,6 +146,9 @@ def retry(
             most,
         )
         typer.echo(f"{count} mails are due now")
+
+
+deliveries_app.command()(replay)
 
 
 @suppressions_app.command("list")

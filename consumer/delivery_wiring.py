@@ -4,24 +4,28 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from time import monotonic
 
 from consumer.delivering import Intake
-from consumer.kafka_letters import KafkaRedriver
+from consumer.kafka_letters import KafkaDeadLetters, KafkaRedriver
+from consumer.kafka_mails import KafkaMails
+from consumer.kafka_questions import KafkaQuestions
 from consumer.lag import Lag
 from consumer.ledger_count import LedgerCount
 from consumer.metrics import DeliveryMetrics
 from consumer.probes import Heartbeat
 from consumer.process import run_until_stopped, together
+from consumer.replaying import Replaying
 from consumer.reporting import Reporting
 from consumer.settings import Settings, revealed
 from consumer.wiring import (
     DELIVER,
     VERSION,
+    brokers,
     life_of,
     listening,
     prepare,
@@ -43,6 +47,7 @@ from mailer.sending import Sending
 from mailer.smtp import SmtpRelay
 from mailer.smtp_client import MailServer, Tls
 from mailer.sql import SqlLedger
+from mailer.sql_replays import SqlReplays
 from mailer.sql_upkeep import SqlUpkeep
 from mailer.tables import ledger_engine
 from mailer.trials import Trials
@@ -131,6 +136,35 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
             partial(_reporting(settings, ledger, prefixes[UNDELIVERABLE], metrics).run, stop),
         )
     logger.info("stopped")
+
+
+@contextmanager
+def replaying(settings: Settings) -> Iterator[Replaying]:
+    """Give what reads the outgoing-mail topic again; the ledger's tables are checked first."""
+    url, group = settings.ledger.get_secret_value(), settings.group_id + DELIVER
+    check_ledger(url)
+    engine, terms = ledger_engine(url), _terms(settings)
+    servers, topic = settings.kafka_bootstrap_servers or "", settings.topic_outgoing_mail
+    reach = brokers(settings)
+    questions = KafkaQuestions(partial(reach.reader, group), reach.admin)
+    try:
+        yield Replaying(
+            topic=KafkaMails(
+                KafkaDeadLetters(
+                    servers, settings.kafka, topic, group, setting="PUSH_TOPIC_OUTGOING_MAIL"
+                ),
+                questions,
+            ),
+            name=topic,
+            read_mail=Codec(writer_schemas(settings)).decode_mail,
+            ledger=SqlLedger(engine, terms),
+            replays=SqlReplays(engine, terms),
+            names_of=names_of(revealed(settings.token_key)),
+            now=utc_now,
+        )
+    finally:
+        questions.close()
+        engine.dispose()
 
 
 def _say_what_is_missing(settings: Settings, url: str) -> None:

@@ -59,6 +59,7 @@ class KafkaDeadLetters:
     properties: Mapping[str, str]
     topic: str
     group_id: str  # whose rights are used; it is not joined
+    setting: str = "PUSH_TOPIC_DEAD_LETTER"  # what names the topic
 
     def records(self, since: datetime | None = None) -> Iterator[Record]:
         """Yield what is committed; see `DeadLetterTopic`."""
@@ -68,6 +69,22 @@ class KafkaDeadLetters:
             starts = self._offsets(partitions, EARLIEST if since is None else _from(since))
             # Behind the last record there is no offset for a time, and nothing to read.
             given = {p: start if start >= 0 else ends[p] for p, start in starts.items()}
+            yield from self._read(given, ends)
+
+    def records_between(self, since: datetime, known: Mapping[int, int]) -> Iterator[Record]:
+        """Yield what was written at or after an instant, and what lies behind known offsets.
+
+        A partition that is not known is read from its beginning.
+        """
+        with kafka_errors():
+            partitions = self._partitions()
+            firsts = self._offsets(partitions, EARLIEST)
+            ends = self._offsets(partitions, LATEST)
+            starts = self._offsets(partitions, _from(since))
+            given = {
+                p: max(firsts[p], min(known.get(p, 0), start if start >= 0 else ends[p]))
+                for p, start in starts.items()
+            }
             yield from self._read(given, ends)
 
     def records_from(self, place: Position) -> Iterator[Record]:
@@ -83,7 +100,7 @@ class KafkaDeadLetters:
         found = self._admin().list_topics(self.topic, timeout=ASK).topics[self.topic]
         if found.error is not None:
             if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise InvalidSettings([f"PUSH_TOPIC_DEAD_LETTER: there is no topic {self.topic!r}"])
+                raise InvalidSettings([f"{self.setting}: there is no topic {self.topic!r}"])
             raise meaning(found.error)
         return sorted(found.partitions)
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from mailer.ports import TERMS, Arrival, Claim, MailKey, Standing, Start, Terms, Written
 from mailer.results import Fate, InDoubt, Result, State
@@ -16,15 +16,16 @@ _SuppressionKey = tuple[TenantId, str, RuleId | None]
 
 @dataclass(slots=True)
 class MemoryLedger:
-    """`Ledger`, `Upkeep`, `Reports` and `Suppressions` that last as long as their process.
+    """All that a ledger promises, as long as its process lasts.
 
-    `now` gives aware UTC.
+    A `Ledger`, and its `Upkeep`, `Replays`, `Reports` and `Suppressions`. `now` gives aware UTC.
     """
 
     now: Callable[[], datetime]
     terms: Terms = TERMS
     _standings: dict[MailKey, Standing] = field(default_factory=dict, init=False)
     _values: dict[MailKey, bytes] = field(default_factory=dict, init=False, repr=False)
+    _replayed: dict[MailKey, datetime] = field(default_factory=dict, init=False)
     _list: dict[_SuppressionKey, Suppression] = field(default_factory=dict, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
 
@@ -34,9 +35,20 @@ class MemoryLedger:
             now, known = self.now(), len(self._standings)
             for arrival in arrivals:
                 if arrival.key not in self._standings:
-                    self._standings[arrival.key] = _fresh(arrival, now)
+                    self._standings[arrival.key] = self._fresh(arrival, now)
                     self._values[arrival.key] = arrival.value
             return len(self._standings) - known
+
+    def _fresh(self, arrival: Arrival, now: datetime) -> Standing:
+        mail = _fresh(arrival, now)
+        return mail if arrival.in_doubt_count == 0 else self._doubted(mail)
+
+    def _doubted(self, mail: Standing) -> Standing:
+        """Return a mail that a ledger that is lost may have sent."""
+        doubted = replace(mail, was_answered=True)
+        if mail.state is not State.WAITING:
+            return doubted
+        return replace(doubted, fate=Fate.IN_DOUBT, state=self._state_after(Fate.IN_DOUBT))
 
     def claim(self, owner: str, most: int) -> Sequence[Claim]:
         """Claim the mails that have been due longest."""
@@ -216,6 +228,46 @@ class MemoryLedger:
         """Return where a mail stands."""
         with self._lock:
             return self._standings.get(MailKey(tenant_id, mail_id))
+
+    # Replays
+
+    def taken_until(self, topic: str, at: datetime) -> Mapping[int, int]:
+        """Return where intake was at that instant."""
+        until = dict[int, int]()
+        with self._lock:
+            for mail in self._standings.values():
+                if mail.topic == topic and mail.taken_in_at <= at:
+                    until[mail.partition] = max(until.get(mail.partition, 0), mail.offset + 1)
+        return until
+
+    def known(self, keys: Sequence[MailKey]) -> Collection[MailKey]:
+        """Return which of these mails are there."""
+        with self._lock:
+            return {key for key in keys if key in self._standings}
+
+    def open_at(self, backup: datetime) -> int:
+        """Return how many mails had not come to their end."""
+        with self._lock:
+            return len(self._open_at(backup))
+
+    def doubt_open_at(self, backup: datetime) -> int:
+        """Count each of these as in doubt once."""
+        with self._lock:
+            found = self._open_at(backup)
+            for mail in found:
+                more = replace(mail, in_doubt_count=mail.in_doubt_count + 1)
+                self._keep(self._doubted(more))
+                self._replayed[mail.key] = backup
+            return len(found)
+
+    def _open_at(self, backup: datetime) -> list[Standing]:
+        return [
+            mail
+            for mail in self._standings.values()
+            if mail.taken_in_at <= backup
+            and (mail.finished_at is None or mail.finished_at > backup or mail.trial_until)
+            and self._replayed.get(mail.key, datetime.min.replace(tzinfo=UTC)) < backup
+        ]
 
     # Reports
 

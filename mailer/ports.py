@@ -76,7 +76,7 @@ class Arrival:
     partition: int
     offset: int
     value: bytes = field(repr=False)
-    in_doubt_count: int = 0  #: 1 where a ledger that was lost may have sent it
+    in_doubt_count: int = 0  #: 1 where a ledger that is lost may have sent it
 
     @property
     def key(self) -> MailKey:
@@ -203,7 +203,9 @@ class Ledger(Protocol):
         """Add the mails whose key is not there yet and return how many those were.
 
         They are durable on return, due at once, and first in the order of their offsets. Of two
-        records with one key the first one's bytes stay, also within one call.
+        records with one key the first one's bytes stay, also within one call. One that arrives in
+        doubt is held where the ledger's terms say so, and counts as answered: if it is worth
+        nothing any more it expires.
         """
 
     def claim(self, owner: str, most: int) -> Sequence[Claim]:
@@ -275,6 +277,32 @@ class Upkeep(Protocol):
 
     def forget_suppressions(self, most: int) -> int:
         """Delete suppressions that are over."""
+
+
+class Replays(Protocol):
+    """A ledger that was restored from a backup: what it knows, and what may have happened since.
+
+    Each method raises `LedgerUnavailable` as `Ledger` does.
+    """
+
+    def taken_until(self, topic: str, at: datetime) -> Mapping[int, int]:
+        """Return where intake was at that instant: per partition the offset after its last record.
+
+        A partition without any record is not there.
+        """
+
+    def known(self, keys: Sequence[MailKey]) -> Collection[MailKey]:
+        """Return which of these mails have a row."""
+
+    def open_at(self, backup: datetime) -> int:
+        """Return how many mails had not come to their end at that instant, and are not counted."""
+
+    def doubt_open_at(self, backup: datetime) -> int:
+        """Count each of these as in doubt once, and return how many those were.
+
+        The ledger that is lost may have sent them. Where the terms say so those that wait are held.
+        Asked again for the same instant nothing is counted again.
+        """
 
 
 class Reports(Protocol):

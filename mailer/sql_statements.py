@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -101,21 +102,29 @@ class Statements:
     @cached_property
     def take_in(self) -> Executable:
         """Add mails that are not there yet: rows of `ARRIVAL`, in SQLite one by one."""
-        fresh: dict[str, ColumnElement[Any]] = {
-            "state": literal(State.WAITING.value),
+        if self.engine.dialect.name == "sqlite":  # bytes do not go through JSON
+            row = {name: bindparam(name, type_=kind) for name, kind in ARRIVAL.items()}
+            fresh = self._fresh(row["in_doubt_count"])
+            one = sqlite.insert(deliveries).values({**row, **fresh}).on_conflict_do_nothing()
+            return one.execution_options(preserve_rowcount=True)
+        given = table_of(self.engine, ARRIVAL)
+        fresh = self._fresh(given.c.in_doubt_count)
+        rows = select(*given.c, *(value.label(name) for name, value in fresh.items()))
+        many = postgresql.insert(deliveries).from_select([*ARRIVAL, *fresh], rows)
+        return many.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+    def _fresh(self, in_doubt_count: ColumnElement[int]) -> dict[str, ColumnElement[Any]]:
+        """Return what every mail starts with, and what one in doubt starts with."""
+        doubtful, in_doubt = in_doubt_count > 0, Fate.IN_DOUBT
+        return {
+            "state": case((doubtful, self.state_after(in_doubt).value), else_=State.WAITING.value),
+            "fate": case((doubtful, in_doubt.value), else_=None),
+            "was_answered": case((doubtful, true()), else_=false()),
             "attempts": literal(0),
             "claim_number": literal(0),
             "taken_in_at": self._from_now(),
             "next_attempt_at": self._from_now(),
         }
-        if self.engine.dialect.name == "sqlite":  # bytes do not go through JSON
-            row = {name: bindparam(name, type_=kind) for name, kind in ARRIVAL.items()}
-            one = sqlite.insert(deliveries).values({**row, **fresh}).on_conflict_do_nothing()
-            return one.execution_options(preserve_rowcount=True)
-        given = table_of(self.engine, ARRIVAL)
-        rows = select(*given.c, *(value.label(name) for name, value in fresh.items()))
-        many = postgresql.insert(deliveries).from_select([*ARRIVAL, *fresh], rows)
-        return many.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
     @cached_property
     def claim(self) -> Executable:

@@ -96,6 +96,7 @@ deliveries = Table(
     Column("record_partition", Integer, nullable=False),
     Column("record_offset", BigInteger, nullable=False),
     Column("value", LargeBinary),
+    Column("replayed_since", Instant),
     CheckConstraint(
         "state IN ('waiting', 'claimed', 'sent', 'failed', 'suppressed', 'held')",
         name="push_deliveries_state",
@@ -120,6 +121,14 @@ Index(
     deliveries.c.finished_at,
     sqlite_where=_FEW,
     postgresql_where=_FEW,
+)
+
+_ON_TRIAL = text("trial_until IS NOT NULL")
+Index(
+    "push_deliveries_on_trial",
+    deliveries.c.trial_until,
+    sqlite_where=_ON_TRIAL,
+    postgresql_where=_ON_TRIAL,
 )
 
 EVERY_RULE = ""  #: stands for "whatever the rule" in the key of a suppression

@@ -18,12 +18,13 @@ from tests.real import smtp_sink as sink
 from tests.real.found import LeftOut
 from tests.real.kafka import Kafka, start_kafka
 from tests.real.parts import Part
+from tests.real.postfix import Postfix, start_postfix
 from tests.real.postgresql import PostgreSQL, start_postgresql
 from tests.real.prometheus import find_prometheus
 from tests.real.push_services import PushServices, spawned
 from tests.real.registry import Registry, start_registry
 
-PARTS = ("kafka", "registry", "postgresql", "prometheus", "chromium", "spamassassin")
+PARTS = ("kafka", "registry", "postgresql", "prometheus", "chromium", "spamassassin", "postfix")
 P = TypeVar("P", bound=Part)
 Started = list[Part]
 
@@ -98,6 +99,13 @@ def prometheus() -> Path:
         return find_prometheus()
     except LeftOut as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def postfix(_started: Started) -> Iterator[Postfix]:
+    """A real mail server: `.port`, and `.mails` in its mailbox."""
+    with running(start_postfix, _started) as part:
+        yield part
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ zj0EAwIDSAAwRQIhAJ0gv4J5OjHDqY1g8IrOK1zT1NOPxw89C/J5sI24Od+tAiBC
 PLGw8itd526oJH8ZrNBjdsVgs4QE0GjHbNPvG7ajFg==
 -----END CERTIFICATE-----
 """
-_KEY = """\
+KEY = """\
 -----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgb/aqYUVCPw6kjfcl
 P3ZDRvTNzKXSAGUMqxMTfHO0BM2hRANCAARf6u4z+BeNvTcJPWoHILB++l3T8jVC
@@ -334,7 +334,7 @@ def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "both.pem"
-        file.write_text(_KEY + CERTIFICATE)
+        file.write_text(KEY + CERTIFICATE)
         context.load_cert_chain(file)
     return context
 

@@ -19,6 +19,7 @@ from mailer.ports import AddressNames, Arrival, Claim, Ledger, MailKey, Start, T
 from mailer.replies import Phase, Reply
 from mailer.results import Fate, InDoubt, Result, State
 from mailer.sql import SqlLedger
+from mailer.sql_replays import SqlReplays
 from mailer.sql_suppressions import SqlSuppressions
 from mailer.sql_upkeep import SqlUpkeep
 from mailer.suppressing import Reason, Suppression
@@ -580,6 +581,108 @@ def test_mails_on_trial_can_be_held_and_nobody_is_suppressed(ledger: Ledger) -> 
     assert (mail.state, mail.has_value, mail.owes_report) == (State.HELD, True, False)
     assert not claimed(ledger).is_suppressed
     assert ledger.counts()[State.HELD] == 1
+
+
+# Replays
+
+
+def replays_of(ledger: Any, **settings: Any) -> Any:
+    if isinstance(ledger, MemoryLedger):
+        return ledger
+    return SqlReplays(ledger.engine, replace(ledger.terms, **settings))
+
+
+def later(ledger: Any) -> datetime:
+    """Return an instant after everything that happened so far, by the ledger's clock."""
+    ledger.take_in([an_arrival("the latest", partition=99)])
+    taken_in_at: datetime = standing(ledger, "the latest").taken_in_at
+    return taken_in_at
+
+
+def test_a_ledger_knows_how_far_intake_was(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival(f"mail-{n}", partition=n % 2, offset=10 + n) for n in range(4)])
+    ledger.take_in([an_arrival("elsewhere", topic="other", offset=70)])
+    at = later(ledger)
+
+    until = dict(replays_of(ledger).taken_until("outgoing-mail", at))
+
+    assert until == {0: 13, 1: 14, 99: 8}
+    assert dict(replays_of(ledger).taken_until("outgoing-mail", at - HOUR)) == {}
+
+
+def test_a_ledger_knows_which_mails_have_a_row(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival()])
+    here, other = MailKey(TenantId("acme"), MailId("mail-1")), TenantId("other")
+
+    known = replays_of(ledger).known([here, MailKey(other, MailId("mail-1"))])
+
+    assert list(known) == [here]
+
+
+def test_mails_open_at_the_backup_are_counted_as_in_doubt_once(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival(f"mail-{n}", offset=n) for n in range(3)])
+    waiting, refused = standing(ledger, "mail-2"), ledger.claim("deliver-0", 2)[1]
+    ledger.write([(refused, REFUSED)])
+    backup = later(ledger)
+    replays = replays_of(ledger)
+
+    assert replays.open_at(backup) == 4
+    assert (replays.doubt_open_at(backup), replays.doubt_open_at(backup)) == (4, 0)
+
+    assert replays.open_at(backup) == 0
+    assert (waiting.in_doubt_count, standing(ledger, "mail-2").in_doubt_count) == (0, 1)
+    assert standing(ledger, "mail-2").was_answered
+    assert standing(ledger, "mail-1").state is State.FAILED
+    assert replays.doubt_open_at(backup + MILLISECOND) == 4  # another restore
+
+
+def test_what_ended_before_the_backup_is_not_in_doubt(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival()])
+    note(ledger, claimed(ledger), SENT)
+    backup = later(ledger)
+
+    replays_of(ledger).doubt_open_at(backup)
+
+    assert standing(ledger).in_doubt_count == 0
+
+
+def test_what_was_open_at_the_backup_and_ended_since_is_in_doubt(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival()])
+    backup = standing(ledger).taken_in_at
+    note(ledger, claimed(ledger), SENT)
+
+    replays_of(ledger).doubt_open_at(backup)
+
+    mail = standing(ledger)
+    assert (mail.state, mail.fate, mail.in_doubt_count) == (State.SENT, Fate.SENT, 1)
+
+
+def test_a_result_adds_to_a_doubt_that_came_meanwhile(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival()])
+    claim = claimed(ledger)
+    replays_of(ledger).doubt_open_at(later(ledger))
+
+    note(ledger, claim, IN_DOUBT)
+
+    assert standing(ledger).in_doubt_count == 2
+
+
+def test_a_mail_that_arrives_in_doubt_waits_and_counts_as_answered(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival(in_doubt_count=1)])
+
+    mail = standing(ledger)
+    assert (mail.state, mail.fate, mail.in_doubt_count) == (State.WAITING, Fate.IN_DOUBT, 1)
+    assert claimed(ledger).was_answered
+
+
+def test_in_doubt_after_a_restore_is_held_where_the_terms_say_so(ledger_with: LedgerWith) -> None:
+    ledger = ledger_with(in_doubt=InDoubt.HOLD)
+    ledger.take_in([an_arrival("mail-1"), an_arrival("mail-2", in_doubt_count=1, offset=8)])
+
+    replays_of(ledger).doubt_open_at(later(ledger))
+
+    states = [standing(ledger, mail).state for mail in ("mail-1", "mail-2")]
+    assert states == [State.HELD, State.HELD]
 
 
 # Suppression

@@ -24,6 +24,7 @@ def findings() -> Iterator[tuple[str, str]]:
     yield "Prometheus", str(found.prometheus() or "")
     yield "Chromium", str(found.chromium() or "")
     yield "SpamAssassin", str(found.spamassassin() or "")
+    yield "Postfix", str(found.postfix() or "")
 
 
 def consequences(has: dict[str, str]) -> Iterator[str]:
@@ -39,9 +40,11 @@ def consequences(has: dict[str, str]) -> Iterator[str]:
         yield "LEFT OUT: PSQL (make system-packages)"
     if not has["sqlite3"]:
         yield "LEFT OUT: SQLITE3 (make system-packages)"
-    for name in ("Prometheus", "Chromium", "SpamAssassin"):
+    for name in ("Prometheus", "Chromium", "SpamAssassin", "Postfix"):
         if not has[name]:
             yield f"LEFT OUT: {name.upper()} (make system-packages)"
+    if has["Postfix"] and os.geteuid() != 0:
+        yield "LEFT OUT: POSTFIX (it starts as root only)"
 
 
 def report() -> None:

