@@ -30,7 +30,7 @@ from tests.real import found
 from tests.real.containers import Container
 from tests.real.found import LeftOut
 from tests.real.maven import COPY, COPY_DEPENDENCIES, kept
-from tests.real.parts import Runs, first_to_start, start_or_leave_out
+from tests.real.parts import ServerPart, first_to_start, start_or_leave_out
 from tests.real.processes import Process
 from tests.real.waiting import LOOPBACK, free_port, listens, wait_until
 
@@ -79,11 +79,10 @@ appender.c.layout.pattern=%d %p %m%n
 
 
 @dataclass(frozen=True, slots=True)
-class Kafka:
+class Kafka(ServerPart):
     """A running broker, its topics, and the faults that can be done to it."""
 
     bootstrap: str
-    broker: Runs
 
     def fresh_name(self, prefix: str) -> str:
         """Return a name that no topic, group or transactional id has had."""
@@ -208,42 +207,15 @@ class Kafka:
 
     def start(self) -> None:
         """Start the broker, with what it kept, and wait until it answers (5 s after a kill)."""
-        self.broker.start()
+        self.server.start()
         self.wait_until_ready()
-
-    def stop(self) -> None:
-        """Shut the broker down in order."""
-        self.broker.stop()
-
-    def kill(self) -> None:
-        """End the broker without asking."""
-        self.broker.kill()
-
-    def pause(self) -> None:
-        """Let the broker stand still: connections stay open and nothing is answered."""
-        self.broker.pause()
-
-    def resume(self) -> None:
-        """Let the broker go on."""
-        self.broker.resume()
-
-    def heal(self) -> None:
-        """Bring the broker back if a test has left it stopped or paused."""
-        if self.broker.is_paused:
-            self.resume()
-        if not self.broker.is_running:
-            self.start()
-
-    def end(self) -> None:
-        """Leave nothing of the broker."""
-        self.broker.end()
 
     def wait_until_ready(self) -> None:
         """Wait until the broker lists its topics."""
         host, _, port = self.bootstrap.rpartition(":")
 
         def answers() -> bool:
-            if not self.broker.is_running:
+            if not self.server.is_running:
                 raise TimeoutError("the broker has ended")
             return listens(int(port), host) and self._answers()
 
@@ -288,7 +260,7 @@ def _in_a_container() -> Kafka:
         f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in properties.items()
     }
     container = Container(f"apache/kafka:{VERSION}", 9092, environment, published=port)
-    kafka = Kafka(f"{host}:{port}", container)
+    kafka = Kafka(f"{host}:{port}", server=container)
     start_or_leave_out(container, kafka.start)
     return kafka
 
@@ -309,7 +281,7 @@ def _on_the_jvm() -> Kafka:
     folder = Path(tempfile.mkdtemp(prefix="push-kafka-", dir=memory_file_system()))
     port = free_port()
     broker = _jvm_broker(libraries, folder, server_properties(folder, port, free_port()))
-    kafka = Kafka(f"{LOOPBACK}:{port}", broker)
+    kafka = Kafka(f"{LOOPBACK}:{port}", server=broker)
     start_or_leave_out(broker, kafka.start)
     return kafka
 

@@ -1,6 +1,8 @@
 """What all real parts have in common: they run somewhere, by the first way that works."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from tests.real.found import LeftOut
@@ -40,13 +42,51 @@ class Runs(Protocol):
 
 
 class Part(Protocol):
-    """A real part that tests use and that faults are done to."""
+    """A real part that tests use."""
 
     def heal(self) -> None:
         """Bring it back if a test has left it stopped or paused."""
 
     def end(self) -> None:
         """Leave nothing of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerPart(ABC):
+    """A part that is a server, to which faults can be done."""
+
+    server: Runs
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, with what it kept, and wait until it answers."""
+
+    def stop(self) -> None:
+        """Shut it down in order; connections are cut."""
+        self.server.stop()
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self.server.kill()
+
+    def pause(self) -> None:
+        """Let it stand still: connections are taken or stay open and nothing is answered."""
+        self.server.pause()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.server.resume()
+
+    def heal(self) -> None:
+        """Bring it back if a test has left it stopped or paused."""
+        if self.server.is_paused:
+            self.resume()
+        if not self.server.is_running:
+            self.start()
+
+    def end(self) -> None:
+        """Leave nothing of it."""
+        self.server.end()
 
 
 P = TypeVar("P", bound=Part)

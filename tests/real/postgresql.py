@@ -19,7 +19,7 @@ import psycopg
 from tests.real import found
 from tests.real.containers import Container
 from tests.real.found import LeftOut
-from tests.real.parts import Runs, first_to_start, start_or_leave_out
+from tests.real.parts import ServerPart, first_to_start, start_or_leave_out
 from tests.real.processes import Process
 from tests.real.waiting import LOOPBACK, free_port, wait_until
 
@@ -31,13 +31,12 @@ HASTE = ["-c", "fsync=off", "-c", "full_page_writes=off"]
 
 
 @dataclass(frozen=True, slots=True)
-class PostgreSQL:
+class PostgreSQL(ServerPart):
     """A running server that gives every test a database of its own."""
 
     host: str
     port: int
     password: str
-    server: Runs
 
     def url(self) -> str:
         """Create an empty database and return its URL, which names no driver."""
@@ -50,33 +49,6 @@ class PostgreSQL:
         """Start it again, with what it kept, and wait until it answers."""
         self.server.start()
         wait_until(self._answers, "PostgreSQL answers", PATIENCE)
-
-    def stop(self) -> None:
-        """Shut it down; connections are cut."""
-        self.server.stop()
-
-    def kill(self) -> None:
-        """End it without asking."""
-        self.server.kill()
-
-    def pause(self) -> None:
-        """Take no new connection: they are accepted and nothing is answered. Open ones live on."""
-        self.server.pause()
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self.server.resume()
-
-    def heal(self) -> None:
-        """Bring it back if a test has left it stopped or paused."""
-        if self.server.is_paused:
-            self.resume()
-        if not self.server.is_running:
-            self.start()
-
-    def end(self) -> None:
-        """Leave nothing of it."""
-        self.server.end()
 
     def _url(self, database: str) -> str:
         return f"postgresql://{OWNER}:{self.password}@{self.host}:{self.port}/{database}"
@@ -113,7 +85,7 @@ def _in_a_container() -> PostgreSQL:
         "POSTGRES_DB": "postgres",
     }
     container = Container(IMAGE, 5432, environment, command=["postgres", *HASTE])
-    postgresql = PostgreSQL(str(container.host), container.port, password, container)
+    postgresql = PostgreSQL(str(container.host), container.port, password, server=container)
     start_or_leave_out(container, postgresql.start)
     return postgresql
 
@@ -121,7 +93,7 @@ def _in_a_container() -> PostgreSQL:
 def _local(programs: Path) -> PostgreSQL:
     port, password = free_port(), secrets.token_hex(8)
     process = _local_server(programs, port, password)
-    postgresql = PostgreSQL(LOOPBACK, port, password, process)
+    postgresql = PostgreSQL(LOOPBACK, port, password, server=process)
     start_or_leave_out(process, postgresql.start)
     return postgresql
 

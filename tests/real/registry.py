@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.real import found
 from tests.real.containers import Container
 from tests.real.maven import COPY, kept
-from tests.real.parts import Runs, first_to_start, start_or_leave_out
+from tests.real.parts import ServerPart, first_to_start, start_or_leave_out
 from tests.real.processes import Process
 from tests.real.waiting import LOOPBACK, free_port, wait_until
 
@@ -19,39 +19,15 @@ PATIENCE = 60.0  # seconds until it answers
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(ServerPart):
     """A running registry. It keeps schemas in memory: a restart forgets them, a pause does not."""
 
     url: str
-    server: Runs
 
     def start(self) -> None:
         """Start it (again, and empty) and wait until it answers."""
         self.server.start()
         wait_until(self._answers, "the Schema Registry answers", PATIENCE)
-
-    def stop(self) -> None:
-        """Shut it down."""
-        self.server.stop()
-
-    def pause(self) -> None:
-        """Let it stand still: connections are taken and nothing is answered."""
-        self.server.pause()
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self.server.resume()
-
-    def heal(self) -> None:
-        """Bring it back if a test has left it stopped or paused."""
-        if self.server.is_paused:
-            self.resume()
-        if not self.server.is_running:
-            self.start()
-
-    def end(self) -> None:
-        """Leave nothing of it."""
-        self.server.end()
 
     def _answers(self) -> bool:
         if not self.server.is_running:
@@ -70,7 +46,7 @@ def start_registry() -> Registry:
 
 def _in_a_container() -> Registry:
     container = Container(f"apicurio/apicurio-registry:{VERSION}", 8080, {})
-    registry = Registry(f"http://{container.host}:{container.port}{API}", container)
+    registry = Registry(f"http://{container.host}:{container.port}{API}", server=container)
     start_or_leave_out(container, registry.start)
     return registry
 
@@ -84,7 +60,7 @@ def program() -> Path:
 def _on_the_jvm() -> Registry:
     unpacked, port = program(), free_port()
     process = _jvm_registry(unpacked, port)
-    registry = Registry(f"http://{LOOPBACK}:{port}{API}", process)
+    registry = Registry(f"http://{LOOPBACK}:{port}{API}", server=process)
     start_or_leave_out(process, registry.start)
     return registry
 

@@ -102,7 +102,7 @@ class Campaign:
             self._end(stage)
         self.tell(f"{plan.name}: auditing")
         audit = self.audited(plan, stage.house)
-        told = histories(self.kafka.broker)
+        told = histories(self.kafka.server)
         hits = Counter(hit_by(told.get(k.transactional_id, ()), k.at) for k in stage.kills)
         return Result(
             plan=plan,

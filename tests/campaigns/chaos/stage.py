@@ -80,7 +80,7 @@ class Stage:
         """Say whether the fault's parts are there for it now."""
         if fault is Fault.DATABASE_AWAY:
             return self.postgresql.server.is_running and not self.postgresql.server.is_paused
-        if self.kafka.broker.is_paused or not self.kafka.broker.is_running:
+        if self.kafka.server.is_paused or not self.kafka.server.is_running:
             return False
         idle = [slot for slot in self.slots if not slot.busy]
         return len(idle) >= (2 if fault is Fault.ZOMBIE else 1)
@@ -199,7 +199,7 @@ class Stage:
     def _broker_kill(self) -> bool:
         self.kafka.kill()
         self.wait(self.chance.uniform(0.2, 3.0))
-        self.kafka.broker.start()
+        self.kafka.server.start()
         _wait_patiently(self.kafka.wait_until_ready)
         return True
 
