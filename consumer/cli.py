@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from consumer.cli_bounces import bounces_app
 from consumer.cli_config import config_app
 from consumer.cli_db import db_app
 from consumer.cli_deliveries import deliveries_app, suppressions_app
@@ -30,6 +31,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(deliveries_app, name="deliveries")
 app.add_typer(suppressions_app, name="suppressions")
+app.add_typer(bounces_app, name="bounces")
 app.add_typer(templates_app, name="templates")
 app.command()(preview)
 

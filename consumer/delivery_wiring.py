@@ -36,6 +36,7 @@ from consumer.wiring import (
     writer_schemas,
 )
 from mailer.addressing import Envelopes, names_of
+from mailer.bouncing import Listener
 from mailer.delivery import Delivery
 from mailer.desk import Desk
 from mailer.feeding import Feed
@@ -47,6 +48,7 @@ from mailer.sending import Sending
 from mailer.smtp import SmtpRelay
 from mailer.smtp_client import MailServer, Tls
 from mailer.sql import SqlLedger
+from mailer.sql_bounces import SqlBounces
 from mailer.sql_replays import SqlReplays
 from mailer.sql_upkeep import SqlUpkeep
 from mailer.tables import ledger_engine
@@ -164,6 +166,22 @@ def replaying(settings: Settings) -> Iterator[Replaying]:
         )
     finally:
         questions.close()
+        engine.dispose()
+
+
+@contextmanager
+def bounce_listener(settings: Settings) -> Iterator[Listener]:
+    """Give what hears bounces; the ledger's tables are checked first."""
+    url = settings.ledger.get_secret_value()
+    check_ledger(url)
+    engine = ledger_engine(url)
+    try:
+        yield Listener(
+            ledger=SqlBounces(engine, _terms(settings)),
+            key=revealed(settings.token_key) or "",
+            domain=settings.bounce_domain or "",
+        )
+    finally:
         engine.dispose()
 
 

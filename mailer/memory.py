@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from mailer.ports import TERMS, Arrival, Claim, MailKey, Standing, Start, Terms, Written
+from mailer.replies import Reply
 from mailer.results import Fate, InDoubt, Result, State
 from mailer.suppressing import Reason, Suppression
 from schemas.vocabulary import MailId, RuleId, TenantId
@@ -18,13 +19,15 @@ _SuppressionKey = tuple[TenantId, str, RuleId | None]
 class MemoryLedger:
     """All that a ledger promises, as long as its process lasts.
 
-    A `Ledger`, and its `Upkeep`, `Replays`, `Reports` and `Suppressions`. `now` gives aware UTC.
+    A `Ledger`, and its `Upkeep`, `Bounces`, `Replays`, `Reports` and `Suppressions`. `now` gives
+    aware UTC.
     """
 
     now: Callable[[], datetime]
     terms: Terms = TERMS
     _standings: dict[MailKey, Standing] = field(default_factory=dict, init=False)
     _values: dict[MailKey, bytes] = field(default_factory=dict, init=False, repr=False)
+    _tokens: dict[str, MailKey] = field(default_factory=dict, init=False, repr=False)
     _replayed: dict[MailKey, datetime] = field(default_factory=dict, init=False)
     _list: dict[_SuppressionKey, Suppression] = field(default_factory=dict, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
@@ -37,6 +40,7 @@ class MemoryLedger:
                 if arrival.key not in self._standings:
                     self._standings[arrival.key] = self._fresh(arrival, now)
                     self._values[arrival.key] = arrival.value
+                    self._tokens[arrival.names.envelope_token or ""] = arrival.key
             return len(self._standings) - known
 
     def _fresh(self, arrival: Arrival, now: datetime) -> Standing:
@@ -188,7 +192,7 @@ class MemoryLedger:
             for mail in ended:
                 self._keep(self._without_value(mail))
                 if mail.fate is Fate.DEAD_ADDRESS and mail.address_hash:
-                    self.add([_dead(mail, now + self.terms.dead_address)])
+                    self._suppress(mail, Reason.DEAD_ADDRESS)
             return len(ended)
 
     def _over(self, now: datetime) -> list[Standing]:
@@ -228,6 +232,24 @@ class MemoryLedger:
         """Return where a mail stands."""
         with self._lock:
             return self._standings.get(MailKey(tenant_id, mail_id))
+
+    # Bounces
+
+    def bearing(self, token: str) -> Standing | None:
+        """Return the mail with this token."""
+        with self._lock:
+            key = self._tokens.get(token)
+            return None if key is None else self._standings.get(key)
+
+    def note_bounce(self, key: MailKey, reply: Reply) -> State:
+        """Note the bounce and suppress the address."""
+        with self._lock:
+            mail = self._standings[key]
+            if mail.state is State.SENT:
+                self._keep(_bounced(mail, reply, self.now()))
+            if mail.state not in (State.FAILED, State.SUPPRESSED) and mail.address_hash:
+                self._suppress(mail, Reason.BOUNCED)
+            return mail.state
 
     # Replays
 
@@ -348,6 +370,10 @@ class MemoryLedger:
             theirs = [s for s in self._list.values() if s.tenant_id == tenant_id and _holds(s, now)]
             return sorted(theirs, key=lambda one: one.since or now, reverse=True)
 
+    def _suppress(self, mail: Standing, reason: Reason) -> None:
+        until = self.now() + self.terms.dead_address
+        self.add([_suppression(mail, reason, until)])
+
     def _is_suppressed(self, mail: Standing, now: datetime) -> bool:
         name = mail.address_hash or ""
         found = (self._list.get((mail.tenant_id, name, rule)) for rule in (None, mail.rule_id))
@@ -378,11 +404,24 @@ def _holds(one: Suppression, now: datetime) -> bool:
     return one.until is None or one.until > now
 
 
-def _dead(mail: Standing, until: datetime) -> Suppression:
+def _bounced(mail: Standing, reply: Reply, now: datetime) -> Standing:
+    return replace(
+        mail,
+        state=State.FAILED,
+        fate=Fate.BOUNCED,
+        reply_code=reply.code,
+        reply_detail=reply.detail,
+        reply_text=reply.text,
+        finished_at=now,
+        owes_report=True,
+    )
+
+
+def _suppression(mail: Standing, reason: Reason, until: datetime) -> Suppression:
     return Suppression(
         tenant_id=mail.tenant_id,
         address_hash=mail.address_hash or "",
-        reason=Reason.DEAD_ADDRESS,
+        reason=reason,
         until=until,
         mail_id=mail.mail_id,
     )

@@ -59,6 +59,7 @@ class Fate(StrEnum):
     CONTENT_REFUSED = "content_refused"  #: what we wrote: our own fault
     TOO_LARGE = "too_large"  #: more bytes than the mail server takes
     REFUSED = "refused"  #: for good, for another reason
+    BOUNCED = "bounced"  #: accepted, and given back later: nobody is at the address
     EXPIRED = "expired"  #: nobody took it while it was worth reading
     SUPPRESSED = "suppressed"  #: the recipient is on the suppression list
     UNREADABLE = "unreadable"  #: no mail can be made of the record's bytes

@@ -17,7 +17,8 @@ from mailer.ports import TERMS, Arrival, Claim, MailKey, Standing, Start, Terms,
 from mailer.results import Fate, Result, State
 from mailer.rows import arrival_values, claim_from_row, standing_from_row
 from mailer.sql_statements import ARRIVAL, CLAIM, KEY, RESULT, Statements, claim_row, standings
-from mailer.sql_suppressions import suppress_dead
+from mailer.sql_suppressions import suppress
+from mailer.suppressing import Reason
 from mailer.tables import deliveries, ledger_errors
 from schemas.vocabulary import MailId, TenantId
 
@@ -133,7 +134,8 @@ class SqlLedger:
             rows = connection.execute(ending, given).all()
             dead = [row for row in rows if row.fate == Fate.DEAD_ADDRESS.value and row.address_hash]
             for row in dead:
-                suppress_dead(connection, self.engine, row, self.terms.dead_address)
+                lasts = self.terms.dead_address
+                suppress(connection, self.engine, row, Reason.DEAD_ADDRESS, lasts)
         return len(rows)
 
     def hold_trials(self, owner: str) -> int:

@@ -41,13 +41,15 @@ def is_suppressed(engine: Engine) -> ColumnElement[bool]:
     )
 
 
-def suppress_dead(connection: Connection, engine: Engine, mail: Any, lasts: timedelta) -> None:
-    """Put a dead address on its tenant's list, within the transaction that says it is dead."""
+def suppress(
+    connection: Connection, engine: Engine, mail: Any, reason: Reason, lasts: timedelta
+) -> None:
+    """Put a mail's address on its tenant's list, within the transaction that says why."""
     row = {
         "tenant_id": mail.tenant_id,
         "address_hash": mail.address_hash,
         "rule_id": EVERY_RULE,
-        "reason": Reason.DEAD_ADDRESS.value,
+        "reason": reason.value,
         "mail_id": mail.mail_id,
     }
     values = {**row, "since": from_now(engine), "until": from_now(engine, lasts)}

@@ -19,6 +19,7 @@ from mailer.ports import AddressNames, Arrival, Claim, Ledger, MailKey, Start, T
 from mailer.replies import Phase, Reply
 from mailer.results import Fate, InDoubt, Result, State
 from mailer.sql import SqlLedger
+from mailer.sql_bounces import SqlBounces
 from mailer.sql_replays import SqlReplays
 from mailer.sql_suppressions import SqlSuppressions
 from mailer.sql_upkeep import SqlUpkeep
@@ -581,6 +582,70 @@ def test_mails_on_trial_can_be_held_and_nobody_is_suppressed(ledger: Ledger) -> 
     assert (mail.state, mail.has_value, mail.owes_report) == (State.HELD, True, False)
     assert not claimed(ledger).is_suppressed
     assert ledger.counts()[State.HELD] == 1
+
+
+# Bounces
+
+NOBODY = Reply(550, "5.1.1", "5.1.1 nobody", Phase.RCPT)
+MAIL = MailKey(TenantId("acme"), MailId("mail-1"))
+
+
+def bounces_of(ledger: Any) -> Any:
+    return ledger if isinstance(ledger, MemoryLedger) else SqlBounces(ledger.engine)
+
+
+def test_a_mail_is_found_by_its_token(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival("mail-1"), an_arrival("mail-2", offset=8)])
+
+    assert bounces_of(ledger).bearing("token-of-mail-2").mail_id == "mail-2"
+    assert bounces_of(ledger).bearing("token-of-mail-3") is None
+
+
+def test_a_sent_mail_that_bounced_is_failed_owes_a_report_and_suppresses(ledger: Any) -> None:
+    ledger.take_in([an_arrival("mail-1"), an_arrival("mail-2", offset=8)])
+    note(ledger, claimed(ledger), SENT)
+
+    assert bounces_of(ledger).note_bounce(MAIL, NOBODY) is State.SENT
+
+    mail = standing(ledger)
+    assert (mail.state, mail.fate, mail.has_value) == (State.FAILED, Fate.BOUNCED, False)
+    assert (mail.reply_code, mail.reply_detail, mail.attempts) == (550, "5.1.1", 1)
+    assert owed(ledger) == ["mail-1"]
+    assert claimed(ledger).is_suppressed
+    (found,) = ledger_suppressions(ledger).of_tenant(TenantId("acme"))
+    assert (found.reason, found.rule_id, found.mail_id) == (Reason.BOUNCED, None, "mail-1")
+
+
+def test_a_mail_that_bounced_bounces_once(ledger: Any) -> None:
+    ledger.take_in([an_arrival()])
+    note(ledger, claimed(ledger), SENT)
+    bounces_of(ledger).note_bounce(MAIL, NOBODY)
+    ledger.reported([MAIL])
+    ledger_suppressions(ledger).remove(TenantId("acme"), "hash-of-anna", None)
+
+    assert bounces_of(ledger).note_bounce(MAIL, NOBODY) is State.FAILED
+
+    assert owed(ledger) == []
+    assert ledger_suppressions(ledger).of_tenant(TenantId("acme")) == []
+
+
+def test_a_mail_in_doubt_that_bounced_need_not_be_sent_again(ledger: Ledger) -> None:
+    ledger.take_in([an_arrival()])
+    note(ledger, claimed(ledger), replace(IN_DOUBT, pause=NOW))
+
+    assert bounces_of(ledger).note_bounce(MAIL, NOBODY) is State.WAITING
+
+    assert claimed(ledger).is_suppressed
+
+
+def test_a_mail_with_another_end_does_not_bounce(ledger: Any) -> None:
+    ledger.take_in([an_arrival()])
+    note(ledger, claimed(ledger), EXPIRED)
+
+    assert bounces_of(ledger).note_bounce(MAIL, NOBODY) is State.FAILED
+
+    assert standing(ledger).fate is Fate.EXPIRED
+    assert ledger_suppressions(ledger).of_tenant(TenantId("acme")) == []
 
 
 # Replays

@@ -9,9 +9,13 @@ from itertools import product
 
 import pytest
 
+from mailer.addressing import Envelopes, names_of
+from mailer.bounce_reading import read_bounce
+from mailer.bouncing import Heard, Listener
 from mailer.delivery import Delivery
+from mailer.memory import MemoryLedger
 from mailer.mime import mime_bytes
-from mailer.ports import Claim, Start
+from mailer.ports import Arrival, Claim, Start
 from mailer.results import Fate, Result
 from mailer.routes import Routes
 from mailer.smtp import SmtpRelay
@@ -19,9 +23,10 @@ from mailer.smtp_client import MailServer, Tls
 from schemas.addresses import EmailAddress
 from schemas.example_events import examples_by_name
 from schemas.mails import OutgoingMail
+from schemas.records import Record
 from schemas.vocabulary import Audience, DetailLevel, Language, MailId
 from tests.builders import a_decision, a_recipient, a_renderer, a_rule, a_tenant, a_wanted_rule
-from tests.real.postfix import BOUNCE_DOMAIN, DOMAIN, Postfix
+from tests.real.postfix import BOUNCE_DOMAIN, BOUNCING, DOMAIN, Postfix
 from tests.smtp_fake import trusting_context
 
 SENDER = EmailAddress(f"bounce+0123456789abcdef@{BOUNCE_DOMAIN}")
@@ -43,14 +48,16 @@ def rendered() -> Iterator[OutgoingMail]:
     yield replace(mail, mail_id=MailId("f" * 32), text=HARMFUL, html=HARMFUL)
 
 
-def hand_over(postfix: Postfix, mails: list[OutgoingMail], tls: Tls) -> list[Result]:
+def hand_over(
+    postfix: Postfix, mails: list[OutgoingMail], tls: Tls, sender: EmailAddress = SENDER
+) -> list[Result]:
     """Hand mails over as `deliver` does, on one kept connection."""
     server = MailServer(host=postfix.host, port=postfix.port, tls=tls, hello_name="test.example")
     delivery = Delivery(
         relays=[SmtpRelay(server=server, context=trusting_context())],
         routes=Routes(names=["postfix"], seconds=lambda: 0.0),
         start=lambda _claim: Start.GO,
-        sender_of=lambda _mail: SENDER,
+        sender_of=lambda _mail: sender,
     )
     results = [delivery.deliver(claim_of(mail), mail) for mail in mails]
     delivery.close()
@@ -139,3 +146,22 @@ def test_whom_it_does_not_know_a_real_server_refuses_for_good(postfix: Postfix) 
     (result,) = hand_over(postfix, [mail], Tls.NONE)
 
     assert (result.fate, result.code, result.detail) == (Fate.POLICY_REFUSED, 554, "5.7.1")
+
+
+def test_what_a_real_server_gives_back_counts_as_a_bounce(postfix: Postfix) -> None:
+    key, rendered_mail = "a key of sixteen", next(rendered())
+    mail = replace(rendered_mail, recipient=EmailAddress(f"bob@{BOUNCING}"))
+    ledger = MemoryLedger(lambda: mail.date)
+    record = Record("outgoing-mail", 0, 1, -1, None, b"bytes")
+    ledger.take_in([Arrival.of(mail, record, names_of(key)(mail))])
+    sender = Envelopes(key, BOUNCE_DOMAIN).sender_of(mail)
+
+    (result,) = hand_over(postfix, [mail], Tls.NONE, sender)
+    ledger.write([(claim, result) for claim in ledger.claim("deliver-0", 1)])
+    (source,) = postfix.wait_for(b"Original-Envelope-Id: " + mail.mail_id.encode())
+    listener = Listener(ledger=ledger, key=key, domain=BOUNCE_DOMAIN)
+
+    assert listener.hear(read_bounce(source)) is Heard.COUNTED
+    (found,) = ledger.of_tenant(mail.tenant_id)
+    assert found.address_hash == names_of(key)(mail).address_hash
+    assert mime_bytes(mail).splitlines()[-3] not in source  # RET=HDRS: no body comes back

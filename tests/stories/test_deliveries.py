@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,14 @@ from mailer.results import Fate, State
 from mailer.results import Result as What
 from mailer.sql import SqlLedger
 from mailer.tables import ledger_engine
+from mailer.tokens import envelope_token
 from schemas.records import Record
-from schemas.vocabulary import MailId
+from schemas.vocabulary import MailId, TenantId
 from tests.builders import an_outgoing_mail
+from tests.unit.mailer.test_bouncing import a_bounce
 
 KEY = "a key of sixteen"
+DOMAIN = "bounce.push.example"
 NOBODY = Reply(550, "5.1.1", "5.1.1 nobody", Phase.RCPT)
 
 
@@ -49,7 +52,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     engine = ledger_engine(url)
 
     def say(*words: str) -> Result:
-        environ = {"PUSH_LEDGER_URL": url, "PUSH_TOKEN_KEY": KEY}
+        environ = {"PUSH_LEDGER_URL": url, "PUSH_TOKEN_KEY": KEY, "PUSH_BOUNCE_DOMAIN": DOMAIN}
         return CliRunner().invoke(app, words, env=environ)
 
     yield Desk(SqlLedger(engine), say)
@@ -123,3 +126,33 @@ def test_a_file_is_read_as_a_whole_or_not_at_all(desk: Desk, tmp_path: Path) -> 
         f"{file}:2: allowed is TENANT,ADDRESS[,RULE]\n",
     )
     assert taken.stdout == "2 added, 0 were there already\n"
+
+
+def test_bounces_are_read_from_a_mailbox_and_told_by_their_reasons(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.take_in(1)
+    (claim,) = desk.ledger.claim("deliver-0", 1)
+    desk.ledger.write([(claim, What(Fate.SENT, replace(NOBODY, code=250)))])
+    token = envelope_token(KEY, TenantId("m-10482"), MailId("mail-1"))
+    real, forged = (
+        a_bounce(to=f"bounce+{token}@{DOMAIN}"),
+        a_bounce(to=f"bounce+{'0' * 32}@{DOMAIN}"),
+    )
+    box = tmp_path / "bounce"
+    box.write_bytes(b"From x\n" + real + b"\nFrom x\n" + forged + b"\nFrom x\nSubject: hi\n\nx\n")
+
+    first, second = desk.say("bounces", "read", str(box)), desk.say("bounces", "read", str(box))
+
+    assert first.stdout == ("1 bounces counted, 2 ignored\n  no_report: 1\n  unknown_mail: 1\n")
+    assert "0 bounces counted, 3 ignored\n  repeated: 1" in second.stdout
+    assert '"fate": "bounced"' in desk.say("deliveries", "show", "m-10482", "mail-1").stdout
+
+
+def test_a_mailbox_that_is_not_there_is_said_so(desk: Desk) -> None:
+    said = desk.say("bounces", "read", "/no/such/mailbox")
+
+    assert (said.exit_code, said.stderr) == (
+        1,
+        "/no/such/mailbox: cannot be read: No such file or directory\n",
+    )
