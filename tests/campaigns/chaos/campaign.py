@@ -35,7 +35,8 @@ MORE_WITHIN = 60.0  # seconds; a pause of the broker and a worker's way back tak
 #: two faults.
 BATCH = 500
 CLASSIC, CONSUMER = "classic", "consumer"  # group protocols
-#: Seconds; so long a broker that was killed waits for members that died while it was away.
+#: Seconds that a rebalance takes at most. A broker that comes back on a starved machine was seen to
+#: miss the end of its former members' sessions; it then waits for them until this is over.
 REJOIN = 30.0
 #: What a member that is no worker needs beside: workers have it of themselves.
 ASSIGNMENT = {CLASSIC: {"partition.assignment.strategy": "cooperative-sticky"}, CONSUMER: {}}
