@@ -135,7 +135,8 @@ def meaning(error: KafkaError) -> PushError:
 
 def consumer_meaning(error: KafkaError) -> PushError | None:
     """Return our error for one that the consumer reports, or None where there is nothing to do."""
-    if error.fatal():
+    # An error that poll hands out does not know that it is fatal; it is called so.
+    if error.fatal() or error.code() == KafkaError._FATAL:
         return KafkaLost(f"Kafka consumer: {error.name()}")
     if TABLE.get(error.code()) is Step.STOP:
         return meaning(error)

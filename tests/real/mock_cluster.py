@@ -13,7 +13,7 @@ from pathlib import Path
 import confluent_kafka
 
 #: What an error is injected into (Kafka protocol, API keys).
-PRODUCE, FETCH, INIT_PRODUCER_ID = 0, 1, 22
+PRODUCE, FETCH, HEARTBEAT, INIT_PRODUCER_ID = 0, 1, 12, 22
 ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 24, 25, 26, 28
 
 _HANDLE, _NUMBER, _TEXT = c.c_void_p, c.c_int, c.c_char_p  # handles have 64 bits

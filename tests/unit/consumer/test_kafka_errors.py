@@ -1,12 +1,15 @@
 """What each error of Kafka does to the loop: by the table, then seen on a broker that fails."""
 
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
+from consumer import kafka_clients
+from consumer.kafka_clients import Brokers
 from consumer.kafka_errors import TABLE, Step, consumer_meaning, kafka_errors, meaning, step_after
 from consumer.kafka_settings import producer_properties
 from consumer.kafka_transactions import FENCED_WITHIN, Fencings, Transactions
@@ -16,11 +19,13 @@ from tests.real.mock_cluster import (
     ADD_OFFSETS_TO_TXN,
     ADD_PARTITIONS_TO_TXN,
     END_TXN,
+    HEARTBEAT,
     INIT_PRODUCER_ID,
     PRODUCE,
     TXN_OFFSET_COMMIT,
     MockCluster,
 )
+from tests.real.waiting import wait_until
 
 ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, STALE_MEMBER_EPOCH = 22, 25, 82, 113
 NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND, STORAGE_ERROR = 19, 20, 56
@@ -257,3 +262,24 @@ def test_a_client_error_carries_its_own_error() -> None:
         raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
 
     assert isinstance(caught.value.__cause__, KafkaException)
+
+
+def test_a_consumer_that_its_group_is_done_with_ends_the_process(cluster: MockCluster) -> None:
+    # Failed when an error was asked whether it is fatal: of one that poll hands out it says no. The
+    # worker then polled for ever, was given nothing, and kept its partitions from all others.
+    properties = {"group.instance.id": "one", "heartbeat.interval.ms": "100", "log_level": "0"}
+    stream = kafka_clients.stream(
+        Brokers(cluster.bootstrap, properties),
+        group_id="fenced",
+        transactional_id="fenced",
+        topics=["in"],
+        most=1,
+    )
+    cluster.answer(HEARTBEAT, FENCED_INSTANCE_ID)
+
+    def collect() -> None:
+        with suppress(KafkaUnavailable):
+            stream.collect()
+
+    with closing(stream), pytest.raises(KafkaLost, match="_FATAL"):
+        wait_until(collect, "the process ends")
