@@ -12,7 +12,8 @@ from tests.campaigns.fuzz.records import Fuzzer
 
 GROWTH = 0.05  # of the resident memory of the second tenth, until the last
 #: The same of the pieces of memory that Python holds: one kept for each 400 records of a million.
-#: It sees leaks that the allocator has room for and the resident memory does not tell.
+#: It sees leaks that the allocator has room for: when the registry's unknown ids had no bound, it
+#: was 0.035 after 100,000 records, while the resident memory said -0.01.
 BLOCKS_GROWTH = 0.01
 HUGE_FIRST = 1_000  # records
 SLOWEST = 1.0  # seconds of processor time for one record of at most 1 MiB
