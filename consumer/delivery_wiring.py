@@ -11,6 +11,13 @@ from functools import partial
 from time import monotonic
 
 from consumer.delivering import Intake
+from consumer.delivery_terms import (
+    breaker_terms,
+    keeping_of,
+    ledger_terms,
+    policy_terms,
+    sender_limit,
+)
 from consumer.kafka_letters import KafkaDeadLetters, KafkaRedriver
 from consumer.kafka_mails import KafkaMails
 from consumer.kafka_questions import KafkaQuestions
@@ -21,7 +28,7 @@ from consumer.probes import Heartbeat
 from consumer.process import run_until_stopped, together
 from consumer.replaying import Replaying
 from consumer.reporting import Reporting
-from consumer.settings import Settings, revealed
+from consumer.settings import Settings, revealed, timeouts_of
 from consumer.wiring import (
     DELIVER,
     VERSION,
@@ -41,8 +48,7 @@ from mailer.delivery import Delivery
 from mailer.desk import Desk
 from mailer.feeding import Feed
 from mailer.migrating import check as check_ledger
-from mailer.ports import Ledger, Terms
-from mailer.results import InDoubt
+from mailer.ports import Ledger
 from mailer.routes import Routes
 from mailer.sending import Sending
 from mailer.smtp import SmtpRelay
@@ -59,8 +65,6 @@ from schemas.published import UNDELIVERABLE
 
 logger = logging.getLogger(__name__)
 
-#: Seconds a mail in hand may take by the timeouts of SMTP, its connection included, and some more.
-SENDER_LIMIT = 3_600.0
 LAST_MAIL = 8.0  # seconds that the mails in hand may still take after a stop request
 _UPKEEP, _SECOND = timedelta(minutes=1), timedelta(seconds=1)  # how often, and no more often
 _AHEAD = 4  # mails claimed ahead, for each sender
@@ -86,7 +90,7 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
     with ExitStack() as parts:
         engine = ledger_engine(url)
         parts.callback(engine.dispose)
-        ledger = SqlLedger(engine, _terms(settings))
+        ledger = SqlLedger(engine, ledger_terms(settings))
         counted = LedgerCount(ledger)
         metrics = DeliveryMetrics(
             version=VERSION,
@@ -99,8 +103,8 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
         stream = parts.enter_context(closing(life.stream(topic, suffix=DELIVER)))
         ready = {"ledger_found": counted.is_known, "group_joined": lambda: stream.assigned}
         status = partial(_delivery_status, settings, counted, life.lag, sending)
-        beats = [Heartbeat("feeding", SENDER_LIMIT)]
-        beats += [Heartbeat(f"sender-{n}", SENDER_LIMIT) for n in range(settings.smtp_concurrency)]
+        names = ["feeding", *(f"sender-{n}" for n in range(settings.smtp_concurrency))]
+        beats = [Heartbeat(name, sender_limit(settings)) for name in names]
         answers = told(life, ready, status, metrics.exposition, *beats)
         parts.enter_context(listening(settings, answers))
         life.patiently("database", partial(check_ledger, url))
@@ -145,7 +149,7 @@ def replaying(settings: Settings) -> Iterator[Replaying]:
     """Give what reads the outgoing-mail topic again; the ledger's tables are checked first."""
     url, group = settings.ledger.get_secret_value(), settings.group_id + DELIVER
     check_ledger(url)
-    engine, terms = ledger_engine(url), _terms(settings)
+    engine, terms = ledger_engine(url), ledger_terms(settings)
     servers, topic = settings.kafka_bootstrap_servers or "", settings.topic_outgoing_mail
     reach = brokers(settings)
     questions = KafkaQuestions(partial(reach.reader, group), reach.admin)
@@ -177,7 +181,7 @@ def bounce_listener(settings: Settings) -> Iterator[Listener]:
     engine = ledger_engine(url)
     try:
         yield Listener(
-            ledger=SqlBounces(engine, _terms(settings)),
+            ledger=SqlBounces(engine, ledger_terms(settings)),
             key=revealed(settings.token_key) or "",
             domain=settings.bounce_domain or "",
         )
@@ -194,14 +198,6 @@ def _say_what_is_missing(settings: Settings, url: str) -> None:
         logger.info("ledger_for_one_process", extra={"detail": "SQLite: run one deliver only"})
 
 
-def _terms(settings: Settings) -> Terms:
-    return Terms(
-        lease=settings.claim_lease,
-        in_doubt=InDoubt(settings.in_doubt),
-        trial=settings.refusal_trial,
-    )
-
-
 def _sending(
     settings: Settings, ledger: Ledger, codec: Codec, metrics: DeliveryMetrics
 ) -> tuple[Sending, Sequence[SmtpRelay]]:
@@ -211,11 +207,13 @@ def _sending(
     routes = Routes(
         names=[server.name for server in servers],
         seconds=monotonic,
+        terms=breaker_terms(settings),
         rate=settings.smtp_rate,
         changed=_log_breaker,
     )
-    trials = Trials(ledger=ledger, owner=owner, seconds=monotonic)
-    desk = Desk(ledger=ledger, told=lambda noted: sending.written(noted))
+    trials = Trials(ledger=ledger, owner=owner, seconds=monotonic, terms=policy_terms(settings))
+    pauses = settings.ledger_pauses
+    desk = Desk(ledger=ledger, told=lambda noted: sending.written(noted), trouble_pauses=pauses)
     feed = Feed(
         ledger=ledger,
         owner=owner,
@@ -227,19 +225,30 @@ def _sending(
         domain_rate=settings.domain_rate,
         domain_most=settings.domain_concurrency,
         waits=settings.mail_waits,
+        trouble_pauses=pauses,
     )
     envelopes = Envelopes(revealed(settings.token_key), settings.bounce_domain)
-    context = ssl.create_default_context()
+    connection = partial(
+        SmtpRelay,
+        context=ssl.create_default_context(),
+        timeouts=timeouts_of(settings),
+        keeping=keeping_of(settings),
+    )
     relays = [
-        [SmtpRelay(server=server, seconds=monotonic, context=context) for server in servers]
-        for _ in range(settings.smtp_concurrency)
+        [connection(server=server) for server in servers] for _ in range(settings.smtp_concurrency)
     ]
     sending = Sending(
         feed=feed,
         desk=desk,
         trials=trials,
         deliveries=[
-            Delivery(relays=each, routes=routes, start=desk.start, sender_of=envelopes.sender_of)
+            Delivery(
+                relays=each,
+                routes=routes,
+                start=desk.start,
+                sender_of=envelopes.sender_of,
+                schedule=settings.retry_pauses,
+            )
             for each in relays
         ],
         counted=metrics.delivered,

@@ -21,8 +21,13 @@ from consumer.kafka_settings import OWNED
 from consumer.rules_in_force import WhenTooOld
 from consumer.settings_sources import Given, Value
 from consumer.settings_values import Sender
+from mailer.breaker import BREAKER_TERMS
+from mailer.desk import TROUBLE_PAUSES
+from mailer.policy import POLICY_TERMS
 from mailer.ports import TERMS
-from mailer.smtp_client import TIMEOUTS
+from mailer.results import PAUSES
+from mailer.smtp import KEEPING
+from mailer.smtp_client import TIMEOUTS, Timeouts
 from rules_store.recipients import Verification
 from schemas.errors import InvalidSettings, InvalidValue
 from schemas.vocabulary import WireFormat
@@ -72,6 +77,7 @@ _Rate = Annotated[float, _read_by(values.rate)]
 _Port = Annotated[int, _read_by(values.port)]
 _Count = Annotated[int, _read_by(values.count)]
 _Duration = Annotated[timedelta, _read_by(values.duration)]
+_Durations = Annotated[tuple[timedelta, ...], _read_by(values.durations)]
 _Secret = Annotated[SecretStr, _read_by(values.secret)]
 
 
@@ -303,6 +309,86 @@ class Settings(BaseSettings):
         "it takes them",
         examples=["50"],
     )
+    smtp_connect_timeout: _Duration = Field(
+        TIMEOUTS.connect,
+        description="how long connecting to a mail server may take (ISO 8601)",
+    )
+    smtp_greeting_timeout: _Duration = Field(
+        TIMEOUTS.greeting,
+        description="how long its greeting may take (ISO 8601)",
+    )
+    smtp_set_up_timeout: _Duration = Field(
+        TIMEOUTS.set_up,
+        description="how long each answer to EHLO, STARTTLS, AUTH and RSET may take (ISO 8601)",
+    )
+    smtp_mail_timeout: _Duration = Field(
+        TIMEOUTS.mail,
+        description="how long its answer to MAIL may take (ISO 8601)",
+    )
+    smtp_rcpt_timeout: _Duration = Field(
+        TIMEOUTS.rcpt,
+        description="how long its answer to RCPT may take (ISO 8601)",
+    )
+    smtp_data_timeout: _Duration = Field(
+        TIMEOUTS.data,
+        description="how long its answer to DATA may take (ISO 8601)",
+    )
+    smtp_block_timeout: _Duration = Field(
+        TIMEOUTS.block,
+        description="how long it may take to accept a block of content (ISO 8601)",
+    )
+    smtp_content_timeout: _Duration = Field(
+        TIMEOUTS.content,
+        description="how long it may take until the last block of content begins (ISO 8601)",
+    )
+    smtp_final_dot_timeout: _Duration = Field(
+        TIMEOUTS.final_dot,
+        description="how long its answer to the whole content may take; a shorter wait makes "
+        "duplicates (ISO 8601)",
+    )
+    smtp_quit_timeout: _Duration = Field(
+        TIMEOUTS.quit,
+        description="how long its answer to QUIT is waited for (ISO 8601)",
+    )
+    smtp_connection_age: _Duration = Field(
+        KEEPING.longest,
+        description="how long a connection to a mail server is kept at most (ISO 8601)",
+    )
+    smtp_connection_idle: _Duration = Field(
+        KEEPING.longest_idle,
+        description="how long a connection is kept that nobody uses (ISO 8601)",
+    )
+    smtp_connection_mails: _AtOnce = Field(
+        KEEPING.most_mails, description="most mails over one connection, 1 to 10000"
+    )
+    retry_pauses: _Durations = Field(
+        PAUSES,
+        description="waits before the second and each later attempt of a mail that was refused for "
+        "now, each a fifth shorter or longer; the last one repeats until the mail expires",
+    )
+    relay_pause: _Duration = Field(
+        timedelta(seconds=BREAKER_TERMS.first_pause),
+        description="how long a mail server is left alone that is away or busy; twice as long each "
+        "time (ISO 8601)",
+    )
+    relay_longest_pause: _Duration = Field(
+        timedelta(seconds=BREAKER_TERMS.longest_pause),
+        description="longest such pause (ISO 8601)",
+    )
+    policy_pause: _Duration = Field(
+        timedelta(seconds=POLICY_TERMS.first_pause),
+        description="how long delivery pauses where the mail server refuses everything; twice as "
+        "long each time (ISO 8601)",
+    )
+    policy_longest_pause: _Duration = Field(
+        timedelta(seconds=POLICY_TERMS.longest_pause),
+        description="longest such pause (ISO 8601)",
+    )
+    ledger_pauses: _Durations = Field(
+        TROUBLE_PAUSES,
+        description="waits of deliver while the ledger gives no answer, one after the other; the "
+        "last one repeats",
+    )
     domain_concurrency: _AtOnce = Field(
         20, description="most mails of a process under way to one recipient domain, 1 to 10000"
     )
@@ -457,12 +543,29 @@ def load_settings(
 
 
 def _too_short_a_lease(settings: Settings) -> list[str]:
-    if settings.claim_lease > TIMEOUTS.after_start:
+    after_start = timeouts_of(settings).after_start
+    if settings.claim_lease > after_start:
         return []
-    least = values.iso_duration(TIMEOUTS.after_start)
+    least = values.iso_duration(after_start)
     return [
         f"{variable_of('claim_lease')}: must be longer than {least}, what a mail may still take"
     ]
+
+
+def timeouts_of(settings: Settings) -> Timeouts:
+    """Return how long to wait for a mail server."""
+    return Timeouts(
+        connect=settings.smtp_connect_timeout,
+        greeting=settings.smtp_greeting_timeout,
+        set_up=settings.smtp_set_up_timeout,
+        mail=settings.smtp_mail_timeout,
+        rcpt=settings.smtp_rcpt_timeout,
+        data=settings.smtp_data_timeout,
+        block=settings.smtp_block_timeout,
+        content=settings.smtp_content_timeout,
+        final_dot=settings.smtp_final_dot_timeout,
+        quit=settings.smtp_quit_timeout,
+    )
 
 
 def missing(field: str) -> str:
@@ -637,6 +740,8 @@ def spelt(value: object) -> str:
     """Return a value as an operator would type it; "" for none."""
     if isinstance(value, timedelta):
         return values.iso_duration(value)
+    if isinstance(value, tuple):
+        return ",".join(map(spelt, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

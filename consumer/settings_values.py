@@ -154,6 +154,14 @@ def duration_or_none(text: str) -> timedelta:
     return length
 
 
+def durations(text: str) -> tuple[timedelta, ...]:
+    """Read lengths of time with commas between, none shorter than the one before it."""
+    lengths = tuple(duration(part.strip()) for part in text.split(","))
+    if list(lengths) != sorted(lengths):
+        raise InvalidValue(f"{text!r}: no pause may be shorter than the one before it")
+    return lengths
+
+
 def iso_duration(length: timedelta) -> str:
     """Return a length of time as ISO 8601 writes it, such as PT0.25S, PT5M and P1D."""
     minutes, seconds = divmod(length.seconds, 60)

@@ -72,6 +72,13 @@ class Timeouts:
         """Return what may follow the noted start of a content; no lease may be shorter."""
         return self.content + self.block + self.final_dot
 
+    @property
+    def whole(self) -> timedelta:
+        """Return how long one mail may take, with a new connection for it."""
+        set_up = 5 * self.set_up  # RSET of the old one; EHLO, STARTTLS, EHLO and AUTH
+        envelope = self.mail + self.rcpt + self.data
+        return self.quit + self.connect + self.greeting + set_up + envelope + self.after_start
+
 
 TIMEOUTS = Timeouts()
 

@@ -1,31 +1,34 @@
 """One row of the matrix, run: real senders on threads, a ledger in SQLite, a scripted server.
 
-Every timeout, pause and lease is the default divided by `scale`, so that a row takes as long as it
-takes in service, only so much faster.
+Every timeout, pause and lease is the setting's default divided by `scale`, so that a row takes as
+long as it takes in service, only so much faster.
 """
 
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
-from mailer.breaker import BREAKER_TERMS, BreakerTerms
+from consumer.delivery_terms import breaker_terms, keeping_of, ledger_terms, policy_terms
+from consumer.settings import Settings, load_settings, timeouts_of, variable_of
+from consumer.settings_values import iso_duration
 from mailer.delivery import Delivery
-from mailer.desk import TROUBLE_PAUSES, Desk
+from mailer.desk import Desk
 from mailer.feeding import Feed
 from mailer.migrating import upgrade
 from mailer.mime import mime_bytes
-from mailer.policy import POLICY_TERMS, PolicyTerms
-from mailer.ports import AddressNames, Arrival, Claim, Standing, Terms, Written
-from mailer.results import PAUSES, Result, State
+from mailer.policy import POLICY_TERMS
+from mailer.ports import AddressNames, Arrival, Claim, Standing, Written
+from mailer.results import Result, State
 from mailer.routes import Routes
 from mailer.sending import Sending
-from mailer.smtp import Keeping, SmtpRelay
-from mailer.smtp_client import TIMEOUTS, MailServer, Timeouts, Tls
+from mailer.smtp import SmtpRelay
+from mailer.smtp_client import MailServer, Tls
 from mailer.sql import SqlLedger
 from mailer.sql_suppressions import SqlSuppressions
 from mailer.tables import ledger_engine
@@ -41,6 +44,15 @@ from tests.smtp_fake import SmtpFake, smtp_fake, trusting_context
 SENDERS = 2
 AWAY = 5  #: calls that the ledger does not answer
 PATIENCE = 90.0
+SHORTEST = timedelta(milliseconds=10)  #: that a setting can be
+#: The settings of `deliver` that are lengths of time, with their defaults.
+_WAITS = {
+    name: field.default
+    for name, field in Settings.model_fields.items()
+    if name.startswith(("smtp_", "relay_", "policy_", "ledger_pauses", "retry_", "refusal_trial"))
+    or name == "claim_lease"
+    if isinstance(field.default, timedelta | tuple)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +120,14 @@ class Away:
 def run_row(row: Row, folder: Path, scale: float) -> Ending:
     """Run a row to its end: every mail has ended, or the relay is left alone for good."""
     began = monotonic()
+    faster = settings_at(scale)
     with ExitStack() as stack:
         fake = stack.enter_context(_server(row, scale))
-        ledger = stack.enter_context(_ledger(folder, scale))
+        ledger = stack.enter_context(_ledger(folder, faster))
         sent = list(mails(row.mails, row.name))
         by_value = {mail.mail_id.encode(): mail for mail in sent}
         ledger.take_in([_arrival(mail, number) for number, mail in enumerate(sent)])
-        _work(row, ledger, fake, by_value, scale, lambda: _is_over(row, ledger))
+        _work(row, ledger, fake, by_value, faster, lambda: _is_over(row, ledger))
         standings = [_standing(ledger, mail) for mail in sent]
         suppressed = len(SqlSuppressions(ledger.engine).of_tenant(sent[0].tenant_id))
     contents = {mime_bytes(mail): str(mail.mail_id) for mail in sent}
@@ -147,14 +160,25 @@ def _server(row: Row, scale: float) -> Iterator[SmtpFake]:
 
 
 @contextmanager
-def _ledger(folder: Path, scale: float) -> Iterator[SqlLedger]:
+def _ledger(folder: Path, settings: Settings) -> Iterator[SqlLedger]:
     folder.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{folder / 'ledger.db'}"
     upgrade(url)
     engine = ledger_engine(url)
-    terms = Terms()
-    yield SqlLedger(engine, replace(terms, lease=terms.lease / scale, trial=terms.trial / scale))
+    yield SqlLedger(engine, ledger_terms(settings))
     engine.dispose()
+
+
+def settings_at(scale: float) -> Settings:
+    """Return the settings of `deliver` with every length of time so much shorter."""
+    spoken = {variable_of(name): _faster(default, scale) for name, default in _WAITS.items()}
+    return load_settings({"PUSH_SMTP_HOST": "127.0.0.1", **spoken})
+
+
+def _faster(default: Any, scale: float) -> str:
+    if isinstance(default, tuple):
+        return ",".join(_faster(pause, scale) for pause in default)
+    return iso_duration(max(SHORTEST, default / scale))
 
 
 def _work(
@@ -162,12 +186,12 @@ def _work(
     ledger: SqlLedger,
     fake: SmtpFake,
     by_value: Mapping[bytes, OutgoingMail],
-    scale: float,
+    settings: Settings,
     is_over: Callable[[], bool],
 ) -> None:
     """Send until it is over."""
     stop = threading.Event()
-    sending = _sending(row, ledger, fake, by_value, scale)
+    sending = _sending(row, ledger, fake, by_value, settings)
     bodies = sending.bodies(stop, [lambda: None] * (SENDERS + 1))
     threads = [threading.Thread(target=body) for body in bodies]
     for thread in threads:
@@ -185,12 +209,13 @@ def _sending(
     sql: SqlLedger,
     fake: SmtpFake,
     by_value: Mapping[bytes, OutgoingMail],
-    scale: float,
+    settings: Settings,
 ) -> Sending:
     ledger = Away(sql, row.ledger_away) if row.ledger_away else sql
-    routes = Routes(names=["relay"], seconds=monotonic, terms=breaker_terms(scale))
-    trials = Trials(ledger=sql, owner="deliver-0", seconds=monotonic, terms=policy_terms(scale))
-    pauses = [pause / scale for pause in TROUBLE_PAUSES]
+    routes = Routes(names=["relay"], seconds=monotonic, terms=breaker_terms(settings))
+    policy = policy_terms(settings)
+    trials = Trials(ledger=sql, owner="deliver-0", seconds=monotonic, terms=policy)
+    pauses = settings.ledger_pauses
     desk = Desk(
         ledger=ledger,  # type: ignore[arg-type]  # what is not there is the real ledger's
         told=lambda noted: sending.written(noted),
@@ -205,7 +230,7 @@ def _sending(
         seconds=monotonic,
         ahead=4,
         domain_rate=None,
-        idle=timedelta(seconds=0.5) / scale,
+        idle=SHORTEST,
         trouble_pauses=pauses,
     )
     sending = Sending(
@@ -214,10 +239,10 @@ def _sending(
         trials=trials,
         deliveries=[
             Delivery(
-                relays=[_relay(row, fake, scale, number)],
+                relays=[_relay(row, fake, settings, number)],
                 routes=routes,
                 start=desk.start,
-                schedule=[pause / scale for pause in PAUSES[:3]],
+                schedule=settings.retry_pauses[:3],
             )
             for number in range(SENDERS)
         ],
@@ -227,7 +252,7 @@ def _sending(
     return sending
 
 
-def _relay(row: Row, fake: SmtpFake, scale: float, number: int) -> SmtpRelay:
+def _relay(row: Row, fake: SmtpFake, settings: Settings, number: int) -> SmtpRelay:
     away = row.refused_first and number == 0  # one sender finds nobody there, for ever
     server = MailServer(
         host="127.0.0.1",
@@ -237,33 +262,14 @@ def _relay(row: Row, fake: SmtpFake, scale: float, number: int) -> SmtpRelay:
         password="geheim" if row.auth else None,
         hello_name="test",
     )
-    keeping = Keeping(most_mails=1) if row.one_mail_a_connection else Keeping()
+    keeping = keeping_of(settings)
+    if row.one_mail_a_connection:
+        keeping = replace(keeping, most_mails=1)
     return SmtpRelay(
-        server=server, context=trusting_context(), timeouts=timeouts(scale), keeping=keeping
-    )
-
-
-def timeouts(scale: float) -> Timeouts:
-    """Return the default timeouts, so much shorter."""
-    return Timeouts(**{f.name: getattr(TIMEOUTS, f.name) / scale for f in fields(Timeouts)})
-
-
-def breaker_terms(scale: float) -> BreakerTerms:
-    """Return the breaker's default pauses, so much shorter."""
-    terms = BREAKER_TERMS
-    return replace(
-        terms,
-        window=terms.window / scale,
-        first_pause=terms.first_pause / scale,
-        longest_pause=terms.longest_pause / scale,
-    )
-
-
-def policy_terms(scale: float) -> PolicyTerms:
-    """Return the policy breaker's default pauses, so much shorter."""
-    terms = POLICY_TERMS
-    return replace(
-        terms, first_pause=terms.first_pause / scale, longest_pause=terms.longest_pause / scale
+        server=server,
+        context=trusting_context(),
+        timeouts=timeouts_of(settings),
+        keeping=keeping,
     )
 
 

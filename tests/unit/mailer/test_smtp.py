@@ -341,18 +341,6 @@ def test_breaking_off_ends_a_wait_for_the_final_reply() -> None:
         assert [(r.code, r.phase) for r in replies if r] == [(None, Phase.CONTENT)]
 
 
-def test_the_timeouts_are_those_of_rfc_5321() -> None:
-    """RFC 5321 4.5.3.2, in the order it lists them."""
-    timeouts = Timeouts()
-
-    assert timeouts.greeting >= timedelta(minutes=5)
-    assert timeouts.mail >= timedelta(minutes=5)
-    assert timeouts.rcpt >= timedelta(minutes=5)
-    assert timeouts.data >= timedelta(minutes=2)
-    assert timeouts.block >= timedelta(minutes=3)
-    assert timeouts.final_dot >= timedelta(minutes=10)
-
-
 def test_a_claim_outlasts_all_that_may_follow_its_start() -> None:
     assert TERMS.lease > Timeouts().after_start
 
