@@ -1,6 +1,7 @@
 """`push-services preview` and `push-services templates check`: mails before they are sent."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from schemas.rules import RulesAt
 
 templates_app = typer.Typer(help="Mail templates: whether they hold for every event.")
-SAMPLE_SENDER = "konfipay <benachrichtigung@mail.push.example>"
+SAMPLES = {"PUSH_MAIL_FROM": "konfipay <benachrichtigung@mail.push.example>"}
+#: Who reviews wording sees every link, also those that an installation may be without.
+GALLERY_SAMPLES = {
+    **SAMPLES,
+    "PUSH_PORTAL_URL": "https://portal.example/files",
+    "PUSH_PORTAL_RULES_URL": "https://portal.example/rules",
+    "PUSH_UNSUBSCRIBE_URL": "https://portal.example/u",
+    "PUSH_TOKEN_KEY": "of the gallery, and of nothing else",
+}
 
 
 @templates_app.callback()
@@ -31,7 +40,7 @@ def check() -> None:
 
     Exit codes: 0 all is well, 1 faults in templates or wording, 78 wrong settings.
     """
-    settings = _settings()
+    settings = _settings(SAMPLES)
     with fatal_errors():
         from consumer import wiring
         from mailer.trial import shapes, trial_faults
@@ -83,11 +92,12 @@ def preview(
 
     The planner and the renderer are those of `run`, and so are the settings; PUSH_MAIL_FROM has a
     sample where it is not set. With `--all` a gallery is written, index.html first, with pictures
-    in light, dark and as wide as a phone where Chromium is installed.
+    in light, dark and as wide as a phone where Chromium is installed; there the pages that mails
+    link to have samples, too.
 
     Exit codes: 0 written, 1 no mail or faults in what was given, 78 wrong settings.
     """
-    settings = _settings()
+    settings = _settings(GALLERY_SAMPLES if all_ else SAMPLES)
     with fatal_errors():
         if all_:
             first = _write_all(settings, out)
@@ -102,11 +112,12 @@ def preview(
         typer.launch(str(first))
 
 
-def _settings() -> "Settings":
+def _settings(samples: Mapping[str, str]) -> "Settings":
     from consumer.settings import load_settings
 
+    unset = {name: text for name, text in samples.items() if f"{name}_FILE" not in os.environ}
     with fatal_errors():
-        return load_settings({"PUSH_MAIL_FROM": SAMPLE_SENDER, **os.environ})
+        return load_settings({**unset, **os.environ})
 
 
 def _rules(

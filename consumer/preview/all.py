@@ -15,11 +15,15 @@ from schemas.example_events import examples_by_name
 from schemas.vocabulary import Audience, DetailLevel, Language
 
 _WIDTHS = tuple(sorted({look.width for look in Look}))
-_COLUMNS, _HIGHEST = 4, 1_900  # mails side by side, and pixels of the longest
+_COLUMNS = 4  # mails side by side
+#: Pixels of the longest mail on a phone, with room for a company's lines.
+_HIGHEST = {DetailLevel.MINIMAL: 1_200, DetailLevel.STANDARD: 1_800, DetailLevel.FULL: 1_900}
+#: What an external reader is shown of: they differ from users in their way out of a rule.
+_TOLD_OUTSIDE = ("payment-file-rejected.unknown-account", "payment-status-updated.FIN_REJECTED")
 
 
 def every_mail(settings: Settings, renderer: Renderer, at: datetime) -> Sheets:
-    """Return every example as its reader would get it, by level and language."""
+    """Return every example as a user would get it, and some as an external reader would."""
     return {
         (level, language): tuple(_sheet(settings, renderer, at, level, language))
         for level, language in SHEETS
@@ -29,11 +33,14 @@ def every_mail(settings: Settings, renderer: Renderer, at: datetime) -> Sheets:
 def _sheet(
     settings: Settings, renderer: Renderer, at: datetime, level: DetailLevel, language: Language
 ) -> Iterator[Shown]:
-    for name, event in examples_by_name().items():
-        rules = sample_rules(event.tenant_id, level, language, Audience.INTERNAL)
+    examples = examples_by_name()
+    inside = [(name, name, Audience.INTERNAL) for name in examples]
+    outside = [(f"{name}.external", name, Audience.EXTERNAL) for name in _TOLD_OUTSIDE]
+    for title, name, audience in (*inside, *outside):
+        rules = sample_rules(examples[name].tenant_id, level, language, audience)
         previewer = Previewer(settings=settings, renderer=renderer, rules=rules, at=at)
-        for mail in previewer.mails(event):
-            yield Shown(name, mail)
+        for mail in previewer.mails(examples[name]):
+            yield Shown(title, mail)
 
 
 def write_gallery(sheets: Sheets, folder: Path, told: Callable[[str], None]) -> Path:
@@ -61,11 +68,14 @@ def _pictures(
             page = folder / gallery.sheet_name(level, language, look.width)
             picture = f"sheet.{level}.{language}.{look.name.lower()}.png"
             told(picture)
-            take_picture(chromium, page, folder / picture, look, _size(len(mails), look.width))
+            size = _size(len(mails), level, look.width)
+            take_picture(chromium, page, folder / picture, look, size)
             yield picture
 
 
-def _size(mails: int, width: int) -> tuple[int, int]:
+def _size(mails: int, level: DetailLevel, width: int) -> tuple[int, int]:
     rows = -(-mails // _COLUMNS)
     wide = 2 * gallery.EDGE + _COLUMNS * (width + gallery.GAP) + gallery.GAP
-    return wide, 2 * gallery.EDGE + gallery.HEAD + rows * (_HIGHEST + gallery.HEAD + gallery.GAP)
+    return wide, 2 * gallery.EDGE + gallery.HEAD + rows * (
+        _HIGHEST[level] + gallery.HEAD + gallery.GAP
+    )

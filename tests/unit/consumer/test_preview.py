@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumer import wiring
+from consumer.cli_preview import GALLERY_SAMPLES
 from consumer.preview.all import every_mail
 from consumer.preview.gallery import Shown, index, sheet
 from consumer.preview.mails import Previewer, filed_rules, sample_rules
@@ -119,10 +120,30 @@ def test_the_gallery_has_every_status_level_and_language() -> None:
     sheets = every_mail(SETTINGS, RENDERER, AT)
 
     assert len(sheets) == 6
-    assert {len(mails) for mails in sheets.values()} == {len(examples_by_name())}
+    told_inside = [
+        [shown.name for shown in mails if shown.mail.audience is Audience.INTERNAL]
+        for mails in sheets.values()
+    ]
+    assert told_inside == [list(examples_by_name())] * 6
     page = index(sheets, (390, 700), ["sheet.full.de.light.png"])
-    assert page.count("<li>") == 6 * len(examples_by_name())
+    assert page.count("<li>") == sum(map(len, sheets.values()))
     assert '<a href="sheet.full.de.light.png">light picture</a>' in page
+
+
+def test_each_sheet_shows_what_external_readers_get_and_every_link() -> None:
+    settings = load_settings(GALLERY_SAMPLES)
+
+    sheets = every_mail(settings, wiring.renderer(settings), AT)
+
+    outside = [
+        [shown.mail for shown in mails if shown.mail.audience is Audience.EXTERNAL]
+        for mails in sheets.values()
+    ]
+    assert all(outside)
+    for mail in (mail for mails in outside for mail in mails):
+        assert mail.unsubscribe_url is not None
+        assert mail.unsubscribe_url in mail.html
+        assert f"{settings.portal_url}/{mail.file_id}" in mail.text
 
 
 def test_a_sheet_shows_a_hostile_mail_without_running_it() -> None:
