@@ -22,6 +22,7 @@ LONGEST_ID = 35  # characters (ISO 20022, Max35Text)
 LONGEST_FILE_NAME = 80  # characters (R31)
 _LONGEST_WORD = 80
 _MOST_ACCOUNTS = 5
+_NO_BREAK = "\u00a0"  # a blank at which no line ends: half an IBAN is hard to recognise
 _SALARY = "SALA"  # ISO 20022, category purpose
 
 
@@ -106,7 +107,7 @@ def _accounts(accounts: tuple[BankAccount, ...], labels: Labels) -> Iterator[Pai
         described = harmless(account.description or "", _LONGEST_WORD)
         shown = [remarked(described, labels)] if described.text else []
         if account.iban is not None:
-            shown.append(account.iban.masked)
+            shown.append(account.iban.masked.replace(" ", _NO_BREAK))
         if shown:
             yield name, ", ".join(shown)
     if len(accounts) > _MOST_ACCOUNTS:

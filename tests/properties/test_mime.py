@@ -13,7 +13,7 @@ from mailer.headers import HeaderText
 from mailer.mime import mime_bytes
 from schemas.addresses import EmailAddress
 from schemas.errors import InvalidValue
-from schemas.vocabulary import EventId, MailId, RuleId
+from schemas.vocabulary import EventId, MailId, RuleId, TenantId
 from tests.builders import an_outgoing_mail
 
 HEADERS = [
@@ -27,6 +27,7 @@ HEADERS = [
     "Auto-Submitted",
     "X-Auto-Response-Suppress",
     "List-Id",
+    "Feedback-ID",
     "Content-Language",
     "X-Push-Event-Id",
     "X-Push-Rule-Id",
@@ -141,7 +142,11 @@ def test_both_bodies_are_read_back_as_they_were(text: str, html: str) -> None:
 @example(*INJECTIONS[7:11])
 def test_no_record_adds_a_header(subject: str, name: str, event_id: str, rule_id: str) -> None:
     mail = an_outgoing_mail(
-        subject=subject, from_name=name, event_id=EventId(event_id), rule_id=RuleId(rule_id)
+        subject=subject,
+        from_name=name,
+        event_id=EventId(event_id),
+        rule_id=RuleId(rule_id),
+        tenant_id=TenantId(event_id),
     )
     try:
         raw = mime_bytes(mail)

@@ -189,7 +189,7 @@ def test_standard_tells_the_facts_and_the_reason() -> None:
         "Zahlungsdatei\n"
         "Zeitpunkt: 12. März 2026, 09:31:17 Uhr (MEZ)\n"
         "Status zuvor: Übertragen\n"
-        "Konto: Hauptkonto, DE** **** **** **** **30 00\n"
+        "Konto: Hauptkonto, DE**\u00a0****\u00a0****\u00a0****\u00a0**30\u00a000\n"
         "Datei: miete_q2.xml\n"
         "Nachrichten-ID: MIETE-26Q2\n"
         "Auftragsnummer: N9GB\n"
@@ -353,7 +353,8 @@ def test_of_many_accounts_five_are_told() -> None:
 
     text = at_level(a_status_update(accounts=accounts), DetailLevel.STANDARD).text
 
-    assert "Konto: Konto 4, DE** **** **** **** **30 00\nKonto: und 3 weitere\n" in text
+    assert "Konto: Konto 4, DE**\u00a0" in text
+    assert "**30\u00a000\nKonto: und 3 weitere\n" in text
 
 
 @pytest.mark.parametrize(
@@ -423,7 +424,7 @@ def test_a_user_is_told_where_the_rule_is_changed() -> None:
 
     mail = a_renderer(house=rules).render(a_status_update(), a_wanted_rule(), GERMAN, a_decision())
 
-    assert "kann sie im Portal von konfipay ändern oder ausschalten" in footer_of(mail)
+    assert "kann diese Regel im Portal von konfipay ändern oder ausschalten" in footer_of(mail)
     assert "\nRegeln im Portal ansehen:\nhttps://portal.example/push-services\n" in mail.text
     assert 'href="https://portal.example/push-services"' in mail.html
     assert mail.text.endswith("\nMuster GmbH, Berlin\n")
@@ -435,7 +436,7 @@ def test_an_external_reader_is_told_whom_to_ask() -> None:
 
     mail = RENDERER.render(a_status_update(), a_wanted_rule(), external, a_decision())
 
-    assert "please turn to Muster Maschinenbau GmbH." in footer_of(mail)
+    assert "please contact Muster Maschinenbau GmbH." in footer_of(mail)
     assert "Whoever manages" not in footer_of(mail)
 
 

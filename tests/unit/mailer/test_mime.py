@@ -1,3 +1,4 @@
+import re
 from email import message_from_bytes, policy
 
 import pytest
@@ -7,8 +8,15 @@ from mailer.mime import mime_bytes
 from schemas.addresses import EmailAddress
 from schemas.errors import InvalidValue
 from schemas.mails import OutgoingMail
-from schemas.vocabulary import EventId, RuleId
-from tests.builders import an_outgoing_mail
+from schemas.vocabulary import EventId, RuleId, TenantId
+from tests.builders import (
+    a_decision,
+    a_recipient,
+    a_renderer,
+    a_status_update,
+    a_wanted_rule,
+    an_outgoing_mail,
+)
 
 
 def head(mail: OutgoingMail) -> str:
@@ -17,6 +25,12 @@ def head(mail: OutgoingMail) -> str:
 
 def names(mail: OutgoingMail) -> list[str]:
     return list(message_from_bytes(mime_bytes(mail), policy=policy.default).keys())
+
+
+def feedback_id(mail: OutgoingMail) -> list[str]:
+    return str(message_from_bytes(mime_bytes(mail), policy=policy.default)["Feedback-ID"]).split(
+        ":"
+    )
 
 
 def test_the_headers_and_their_order_are_fixed() -> None:
@@ -31,6 +45,7 @@ def test_the_headers_and_their_order_are_fixed() -> None:
         "Auto-Submitted: auto-generated",
         "X-Auto-Response-Suppress: OOF, AutoReply, RN, NRN",
         "List-Id: <r.t.mail.push.example>",
+        "Feedback-ID: payment-status-updated:ecf553f71d4b0996:push:cfbcc1bf14b0",
         "Content-Language: de",
         "X-Push-Event-Id: edff93a5-8932-4d1e-b0d0-32e37b6464f8",
         "X-Push-Rule-Id: r-rejected",
@@ -63,6 +78,27 @@ def test_one_click_goes_with_the_web_address() -> None:
     assert "\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in both
     assert f"\r\nList-Unsubscribe: <{mailto}>\r\n" in mail_only
     assert "List-Unsubscribe-Post" not in mail_only
+
+
+def test_complaints_are_counted_by_event_type_tenant_and_sender_and_name_nobody() -> None:
+    mail = an_outgoing_mail(tenant_id=TenantId("m-1\r\nBcc: e@e"))
+    elsewhere = an_outgoing_mail(
+        tenant_id=TenantId("m-2"), from_address=EmailAddress("a@b.example")
+    )
+
+    event_type, tenant, kind, sender = feedback_id(mail)
+
+    assert (event_type, kind) == (mail.event_type, "push")
+    assert re.fullmatch("[0-9a-f]{16}", tenant)
+    assert re.fullmatch("[0-9a-f]{12}", sender)
+    assert {tenant, sender}.isdisjoint(feedback_id(elsewhere))
+
+
+def test_a_tenant_has_one_name_in_all_headers() -> None:
+    mail = a_renderer().render(a_status_update(), a_wanted_rule(), a_recipient(), a_decision())
+
+    assert mail.list_id is not None
+    assert feedback_id(mail)[1] == mail.list_id.split(".")[1]
 
 
 def test_text_comes_before_html_and_both_end_their_lines_properly() -> None:
