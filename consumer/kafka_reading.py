@@ -17,11 +17,12 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from consumer.kafka_errors import PLACE_LOST, consumer_meaning
+from consumer.kafka_errors import PLACE_LOST, consumer_meaning, meaning
 from consumer.kafka_records import record_of
 from consumer.partitions import Partitions
 from consumer.ports import Copy
 from consumer.restorer import Ended, Restorer
+from schemas.errors import Fatal
 from schemas.records import Batch, Lost, Place, Record
 
 logger = logging.getLogger(__name__)
@@ -103,9 +104,9 @@ class Reading:
 
     def _look_at(self, error: KafkaError, place: Place) -> None:
         """Do what the consumer's error asks for; most are nothing but news."""
-        meaning = consumer_meaning(error)
-        if meaning is not None:
-            raise meaning
+        fault = consumer_meaning(error)
+        if fault is not None:
+            raise fault
         logger.warning("kafka_consumer_error", extra={"kafka_error": error.name()})
         if error.code() in PLACE_LOST:
             self.take_over(self._partitions.readable([place]))
@@ -192,13 +193,25 @@ class Reading:
         """Read on from where the broker says we are, whatever became of the last transaction.
 
         `starts` says where a batch began. In doubt, its partitions are taken over afresh; so are
-        those whose committed place is lost, since nobody can read on from there.
+        those whose committed place is lost, since nobody can read on from there, and all of them
+        where the client is not told their place.
         """
         owned = {Place(p.topic, p.partition) for p in self._consumer.assignment()}
         ours = [place for place in self._partitions.readable(starts) if place in owned]
         if not ours:
             return
         afresh = [place for place in ours if in_doubt or place in self._lost]
+        try:
+            self._seek_to_committed(ours, starts)
+        except KafkaException as error:
+            if isinstance(meaning(error.args[0]), Fatal):
+                raise
+            # A client that its group has dropped asks in vain for ever: only polling lets it join
+            # anew. A take-over asks beside the loop, as nobody's member.
+            afresh = ours
+        self.take_over(afresh)
+
+    def _seek_to_committed(self, ours: Sequence[Place], starts: Mapping[Place, int]) -> None:
         for place in self._consumer.committed([TopicPartition(*place) for place in ours], ASK):
             if place.error is not None:
                 raise KafkaException(place.error)
@@ -206,7 +219,6 @@ class Reading:
             offset = place.offset if place.offset >= 0 else first
             if Place(place.topic, place.partition) not in self._lost:
                 self._consumer.seek(TopicPartition(place.topic, place.partition, offset))
-        self.take_over(afresh)
 
     def group(self) -> object:
         """Return what a transaction must know of the group, as it is now."""

@@ -409,6 +409,37 @@ def test_a_batch_that_failed_before_its_commit_comes_again_with_the_copy_untouch
     assert copy.count == before
 
 
+class DeafConsumer:
+    """A member that asks for its offsets in vain, as one does that its group no longer knows."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+
+class DeafBrokers(Brokers):
+    def consumer(self, group_id: str) -> Any:
+        return DeafConsumer(super().consumer(group_id))
+
+
+def test_a_member_that_is_not_told_its_offsets_goes_on_all_the_same(classic_house: House) -> None:
+    # Failed when it asked until it was told, and did not poll before: with KIP-848 a client whose
+    # group has dropped it is told nothing until polling lets it join anew, so it asked for ever.
+    house = classic_house
+    reading = house.open(brokers=DeafBrokers)
+    house.put(b"0")
+    batch = next_batch(reading)
+    with pytest.raises(KafkaUnavailable):
+        reading.settle(batch, [Publication(topic="no such topic!", key=None, value=b"")])
+
+    assert next_batch(reading).records == batch.records
+
+
 # --- one id, two processes ------------------------------------------------------------------------
 
 
