@@ -48,7 +48,7 @@ class Row:
     auth: bool = False
     pipelining: bool = False
     one_mail_a_connection: bool = False  #: so that QUIT is said between two mails
-    refused_first: bool = False  #: nobody listens in the beginning
+    connecting: str = ""  #: `refused` or `hang`: what one of the senders meets, for ever
     ledger_away: str = ""  #: `claim` or `result`: when the ledger gives no answer for a while
     forever: bool = False  #: the server never becomes friendly
 
@@ -74,8 +74,9 @@ def _rows(moment: Moment, **more: Any) -> Iterator[Row]:
 
 
 def extra_rows() -> Iterator[Row]:
-    """Yield what is no phase: nobody listens, the ledger is away, odd answers, a relay gone mad."""
-    yield Row("connect/refused", refused_first=True)
+    """Yield what is said by nobody: connecting, the ledger away; odd answers, a relay gone mad."""
+    yield Row("connect/refused", connecting="refused")
+    yield Row("connect/hang", connecting="hang")
     yield Row("ledger away before the claim", ledger_away="claim")
     yield Row("ledger away after the 250", ledger_away="result")
     yield Row("250 without a queue id", {Moment.CONTENT: ["250"] * 3})

@@ -4,6 +4,7 @@ Every timeout, pause and lease is the setting's default divided by `scale`, so t
 long as it takes in service, only so much faster.
 """
 
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ from schemas.mails import OutgoingMail
 from schemas.records import Record
 from tests.benchmarks.delivery.load import mails
 from tests.campaigns.faults.rows import Row
-from tests.real.waiting import wait_until
+from tests.real.waiting import LOOPBACK, wait_until
 from tests.smtp_fake import SmtpFake, smtp_fake, trusting_context
 
 SENDERS = 2
@@ -124,10 +125,12 @@ def run_row(row: Row, folder: Path, scale: float) -> Ending:
     with ExitStack() as stack:
         fake = stack.enter_context(_server(row, scale))
         ledger = stack.enter_context(_ledger(folder, faster))
+        deaf = stack.enter_context(deaf_port()) if row.connecting == "hang" else 1
         sent = list(mails(row.mails, row.name))
         by_value = {mail.mail_id.encode(): mail for mail in sent}
         ledger.take_in([_arrival(mail, number) for number, mail in enumerate(sent)])
-        _work(row, ledger, fake, by_value, faster, lambda: _is_over(row, ledger))
+        ports = [deaf if row.connecting else fake.port, fake.port]
+        _work(row, ledger, ports, by_value, faster, lambda: _is_over(row, ledger))
         standings = [_standing(ledger, mail) for mail in sent]
         suppressed = len(SqlSuppressions(ledger.engine).of_tenant(sent[0].tenant_id))
     contents = {mime_bytes(mail): str(mail.mail_id) for mail in sent}
@@ -148,6 +151,18 @@ def _is_over(row: Row, ledger: SqlLedger) -> bool:
     if row.forever:
         return counts[State.HELD] >= POLICY_TERMS.refusals
     return counts[State.WAITING] + counts[State.CLAIMED] == 0
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """Give a port where connecting hangs: as many wait there already as may."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((LOOPBACK, 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield int(listener.getsockname()[1])
 
 
 @contextmanager
@@ -172,7 +187,7 @@ def _ledger(folder: Path, settings: Settings) -> Iterator[SqlLedger]:
 def settings_at(scale: float) -> Settings:
     """Return the settings of `deliver` with every length of time so much shorter."""
     spoken = {variable_of(name): _faster(default, scale) for name, default in _WAITS.items()}
-    return load_settings({"PUSH_SMTP_HOST": "127.0.0.1", **spoken})
+    return load_settings({"PUSH_SMTP_HOST": LOOPBACK, **spoken})
 
 
 def _faster(default: Any, scale: float) -> str:
@@ -184,14 +199,14 @@ def _faster(default: Any, scale: float) -> str:
 def _work(
     row: Row,
     ledger: SqlLedger,
-    fake: SmtpFake,
+    ports: Sequence[int],
     by_value: Mapping[bytes, OutgoingMail],
     settings: Settings,
     is_over: Callable[[], bool],
 ) -> None:
     """Send until it is over."""
     stop = threading.Event()
-    sending = _sending(row, ledger, fake, by_value, settings)
+    sending = _sending(row, ledger, ports, by_value, settings)
     bodies = sending.bodies(stop, [lambda: None] * (SENDERS + 1))
     threads = [threading.Thread(target=body) for body in bodies]
     for thread in threads:
@@ -207,7 +222,7 @@ def _work(
 def _sending(
     row: Row,
     sql: SqlLedger,
-    fake: SmtpFake,
+    ports: Sequence[int],
     by_value: Mapping[bytes, OutgoingMail],
     settings: Settings,
 ) -> Sending:
@@ -239,12 +254,12 @@ def _sending(
         trials=trials,
         deliveries=[
             Delivery(
-                relays=[_relay(row, fake, settings, number)],
+                relays=[_relay(row, port, settings)],
                 routes=routes,
                 start=desk.start,
                 schedule=settings.retry_pauses[:3],
             )
-            for number in range(SENDERS)
+            for port in ports
         ],
         counted=lambda _result, _seconds: None,
         seconds=monotonic,
@@ -252,11 +267,10 @@ def _sending(
     return sending
 
 
-def _relay(row: Row, fake: SmtpFake, settings: Settings, number: int) -> SmtpRelay:
-    away = row.refused_first and number == 0  # one sender finds nobody there, for ever
+def _relay(row: Row, port: int, settings: Settings) -> SmtpRelay:
     server = MailServer(
-        host="127.0.0.1",
-        port=1 if away else fake.port,
+        host=LOOPBACK,
+        port=port,
         tls=Tls.STARTTLS if row.starttls else Tls.NONE,
         username="push" if row.auth else None,
         password="geheim" if row.auth else None,
