@@ -51,6 +51,7 @@ class Row:
     connecting: str = ""  #: `refused` or `hang`: what one of the senders meets, for ever
     ledger_away: str = ""  #: `claim` or `result`: when the ledger gives no answer for a while
     forever: bool = False  #: the server never becomes friendly
+    may_doubt: bool = False  #: whether it happens after the start of a content
 
 
 def matrix() -> Iterator[Row]:
@@ -68,9 +69,11 @@ def matrix() -> Iterator[Row]:
 def _rows(moment: Moment, **more: Any) -> Iterator[Row]:
     after_the_dot = _AFTER_THE_DOT if moment is Moment.CONTENT else {}
     way = "/pipelined" if more.get("pipelining") else ""
+    started = moment in (Moment.BODY, Moment.CONTENT)
     for fault in Fault:
         turns: Sequence[Turn] = [after_the_dot.get(fault, _CODES[fault])] * TIMES
-        yield replace(Row(f"{moment.name.lower()}{way}/{fault}", {moment: turns}), **more)
+        row = Row(f"{moment.name.lower()}{way}/{fault}", {moment: turns}, may_doubt=started)
+        yield replace(row, **more)
 
 
 def extra_rows() -> Iterator[Row]:
@@ -80,7 +83,8 @@ def extra_rows() -> Iterator[Row]:
     yield Row("ledger away before the claim", ledger_away="claim")
     yield Row("ledger away after the 250", ledger_away="result")
     yield Row("250 without a queue id", {Moment.CONTENT: ["250"] * 3})
-    yield Row("content lost before it arrived", {Moment.CONTENT: [Deed.DROP] * TIMES})
+    lost = {Moment.CONTENT: [Deed.DROP] * TIMES}
+    yield Row("content lost before it arrived", lost, may_doubt=True)
     yield Row(
         "a relay that refuses everything",
         {Moment.RCPT: ["550 5.1.1 nobody"] * 200},

@@ -67,6 +67,7 @@ class Ending:
     odd_bytes: int  #: copies that are not what was rendered
     suppressed: int
     seconds: float
+    may_doubt: bool = False
 
     @property
     def wrong(self) -> list[str]:
@@ -80,6 +81,8 @@ class Ending:
                 found.append(f"{mail_id}: {copies} copies, {allowed} allowed")
             if state is State.CLAIMED:
                 found.append(f"{mail_id}: still claimed")
+        if any(self.doubts.values()) and not self.may_doubt:
+            found.append("in doubt, though every answer came or nothing was sent")
         if self.odd_bytes:
             found.append(f"{self.odd_bytes} copies with other bytes")
         return found
@@ -143,6 +146,7 @@ def run_row(row: Row, folder: Path, scale: float) -> Ending:
         odd_bytes=arrived["?"],
         suppressed=suppressed,
         seconds=monotonic() - began,
+        may_doubt=row.may_doubt,
     )
 
 
