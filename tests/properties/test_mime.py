@@ -11,10 +11,21 @@ from hypothesis import strategies as st
 
 from mailer.headers import HeaderText
 from mailer.mime import mime_bytes
+from rules_store.addresses import parse_address
 from schemas.addresses import EmailAddress
 from schemas.errors import InvalidValue
-from schemas.vocabulary import EventId, MailId, RuleId, TenantId
-from tests.builders import an_outgoing_mail
+from schemas.vocabulary import EventId, MailId, RuleId, SubjectFact, TenantId
+from tests.builders import (
+    a_bank_account,
+    a_decision,
+    a_recipient,
+    a_renderer,
+    a_rule,
+    a_status_update,
+    a_tenant,
+    a_wanted_rule,
+    an_outgoing_mail,
+)
 
 HEADERS = [
     "From",
@@ -190,6 +201,62 @@ def test_no_mail_id_breaks_the_parts_apart(mail_id: str, text: str) -> None:
 
     assert body(message, "plain") == text
     assert len(list(message.iter_parts())) == 2
+
+
+# Would catch: a way from any text of a bank, an uploader or a tenant into the headers of its mail.
+@pytest.mark.parametrize("attempt", INJECTIONS)
+def test_no_text_of_an_event_or_a_rule_gets_into_the_headers(attempt: str) -> None:
+    event = a_status_update(
+        status=attempt,
+        previous_status=attempt,
+        file_name=attempt,
+        message_id=attempt,
+        order_id=attempt,
+        reason_code=attempt,
+        reason=attempt,
+        additional_information=attempt,
+        accounts=(a_bank_account(description=attempt),),
+    )
+    rule = a_rule(
+        rule_id=RuleId(attempt),
+        description=attempt,
+        subject=attempt + "{{ tenant }} {{ rule }} {{ status }} {{ reference }}",
+        subject_may_show=frozenset(SubjectFact),
+    )
+    wanted = a_wanted_rule(tenant=a_tenant(name=attempt), rule=rule)
+
+    mail = a_renderer().render(event, wanted, a_recipient(), a_decision())
+
+    message = parsed(mime_bytes(mail))
+    assert set(HEADERS) - {"X-Push-Rule-Id"} <= set(message.keys()) <= set(HEADERS)
+    assert len(message.keys()) == len(set(message.keys()))
+    assert str(message["Subject"]) == mail.subject
+    assert [to.addr_spec for to in message["To"].addresses] == [a_recipient().address.text]
+    assert (body(message, "plain"), body(message, "html")) == (mail.text, mail.html)
+    assert all_defects(message) == []
+
+
+# Would catch: a domain in letters of its own that no header and no envelope can have.
+@pytest.mark.parametrize(
+    ("domain", "a_label"),
+    [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("Straße.example", "xn--strae-oqa.example"),
+        ("例え.テスト.example", "xn--r8jz45g.xn--zckzah.example"),
+    ],
+)
+@given(local=st.from_regex(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,30}", fullmatch=True))
+def test_a_domain_in_other_letters_is_read_back_as_its_a_label(
+    domain: str, a_label: str, local: str
+) -> None:
+    address = parse_address(f" {local}@{domain} ")
+
+    message = parsed(mime_bytes(an_outgoing_mail(recipient=address, reply_to=address)))
+
+    for name in ("To", "Reply-To"):
+        (read,) = message[name].addresses
+        assert (read.username, read.domain) == (local, a_label)
+    assert all_defects(message) == []
 
 
 @pytest.mark.parametrize("domain", ["xn--mnchen-3ya.example", "a" * 63 + ".example"])
