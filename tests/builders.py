@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from mailer.contents import House
-from mailer.rendering import Renderer
+from mailer.rendering import Counts, Renderer
+from mailer.sources import Sources
 from schemas.addresses import EmailAddress
 from schemas.bank_accounts import BankAccount, Iban
 from schemas.events import PaymentFileRejected, PaymentStatusUpdated, Routing
@@ -164,13 +166,24 @@ def a_decision(**changes: Any) -> Decision:
 
 def a_renderer(**changes: Any) -> Renderer:
     """Return a renderer as the daemon builds it, templates and wording of the package."""
-    settings: dict[str, Any] = {
-        "sender_name": "konfipay",
-        "sender_address": EmailAddress("benachrichtigung@mail.push.example"),
-        "house": a_house(),
-        "expires_after": timedelta(days=1),
-    }
-    return Renderer.build(**settings | changes)
+    house, sources = changes.pop("house", a_house()), changes.pop("sources", None)
+    built = _packaged(house) if sources is None else _built(house, sources)
+    return replace(built, counts=Counts(), _last={}, **changes)
+
+
+def _built(house: House, sources: Sources | None) -> Renderer:
+    return Renderer.build(
+        sender_name="konfipay",
+        sender_address=EmailAddress("benachrichtigung@mail.push.example"),
+        house=house,
+        expires_after=timedelta(days=1),
+        sources=sources,
+    )
+
+
+@cache  # compiling the templates takes a quarter of a second
+def _packaged(house: House) -> Renderer:
+    return _built(house, None)
 
 
 def a_house(**changes: Any) -> House:

@@ -4,6 +4,7 @@ Parts live as long as the session and are ended with it, also when it is interru
 fixture hands a real part bears the part's marker, and the other way round.
 """
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Say in the end what was left out, and end the parts when told to stop, as Ctrl-C does."""
     # How long one example takes says something about the machine's load, not about a property.
     settings.register_profile("house", deadline=None)
-    settings.load_profile("house")
+    settings.register_profile("quick", deadline=None, max_examples=20)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
     config.pluginmanager.register(left_out)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -27,7 +27,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -61,6 +60,7 @@ from schemas.vocabulary import (
     TenantId,
 )
 from tests.builders import a_rule, a_status_update, a_tenant, a_user, rules_at
+from tests.examples import examples
 from tests.properties.test_planning import planner, render
 
 UPDATED = str(EventType.PAYMENT_STATUS_UPDATED)
@@ -371,4 +371,4 @@ class Crashes(RuleBasedStateMachine):
 
 
 TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(max_examples=60, stateful_step_count=25)
+TestCrashes.settings = examples(0.6, stateful_step_count=25)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from mailer.breaker import BreakerTerms
@@ -42,6 +42,7 @@ from schemas.errors import LedgerUnavailable
 from schemas.mails import OutgoingMail
 from schemas.vocabulary import MailId, TenantId
 from tests.builders import an_outgoing_mail
+from tests.examples import examples
 
 Value = TypeVar("Value")
 
@@ -340,7 +341,7 @@ def check(world: World) -> None:
 # noted before the content, a lost answer taken for a yes or a no, doubt forgotten by a take-over or
 # by giving up, a result dropped while the ledger is away, other bytes at another attempt.
 @given(mail_counts, replies, ledger_faults, relay_faults)
-@settings(max_examples=300, deadline=None)
+@examples(3)
 def test_every_mail_ends_and_each_further_copy_was_in_doubt(
     count: int,
     said: list[Reply],
@@ -366,9 +367,7 @@ _tenants = itertools.count()
 
 # The same, where the ledger is SQL: each example is a tenant of its own.
 @given(mail_counts, replies, ledger_faults, relay_faults)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(0.15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_mail_ends_in_sqlite_too(
     sqlite_ledger: SqlLedger,
     count: int,

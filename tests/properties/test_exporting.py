@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Table, delete, insert
 
@@ -16,6 +16,7 @@ from rules_store.files.reading import RulesFile, RulesReader
 from rules_store.migrating import upgrade
 from rules_store.sql import SqlRulesStore, engine_for
 from schemas.vocabulary import DetailLevel, EventType, PaymentStatus, TenantId
+from tests.examples import examples
 
 Row = Mapping[str, object]
 
@@ -154,7 +155,7 @@ def applied(store: SqlRulesStore, exported: str) -> object:
 
 # Shown to fail where faults are faults although the store has the thing just so, and where an
 # export leaves out whether a user is active.
-@settings(max_examples=20)
+@examples(0.2)
 @given(st.lists(written, max_size=2, unique_by=lambda wrote: wrote.tenant["tenant_id"]))
 def test_an_export_of_whatever_is_stored_applies_and_changes_nothing(
     store: SqlRulesStore, tenants: list[Wrote]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules_store.matching import judge
@@ -33,6 +33,7 @@ from schemas.vocabulary import (
     Verdict,
 )
 from tests.builders import a_file_routing, a_tenant, a_user, rules_at
+from tests.examples import examples
 
 # Few of everything: ids, accounts and addresses are shared between tenants on purpose.
 TENANTS = [TenantId("m-1"), TenantId("m-2"), TenantId("M-1")]
@@ -107,7 +108,7 @@ def all_rules(found: RulesAt) -> list[Rule]:
 
 # Would catch: a mask bit lost or shared, an empty choice read as all, KON_REJECTED or an unknown
 # status let through, a rule of another tenant with the same id.
-@settings(max_examples=300)
+@examples(3)
 @given(some_rules, routings)
 def test_the_fast_answer_is_the_readable_one(found: RulesAt, routing: Routing) -> None:
     wanting = Snapshot.compile(found).wanting(routing)
@@ -118,7 +119,7 @@ def test_the_fast_answer_is_the_readable_one(found: RulesAt, routing: Routing) -
 
 # Would catch: what the judge itself gets wrong; another tenant's rule, user or address, whose ids
 # are the same on purpose. Shares no code with the product.
-@settings(max_examples=200)
+@examples(2)
 @given(some_rules, routings)
 def test_a_naive_scan_of_all_rules_expects_the_same_mails(found: RulesAt, routing: Routing) -> None:
     assert mails(Snapshot.compile(found).wanting(routing)) == naively_expected(found, routing)
@@ -240,7 +241,7 @@ def widened(rule: Rule, status: PaymentStatus, account: AccountId | None) -> Rul
 
 
 # Would catch: folding before leaving out, two mails to one mailbox, or somebody lost without word.
-@settings(max_examples=200)
+@examples(2)
 @given(tenant_rules_of(TENANTS[0]))
 def test_everybody_gets_one_mail_or_a_reason(tenant: TenantRules) -> None:
     rules = tuple(replace(rule, enabled=True, trigger=OnFileRejected()) for rule in tenant.rules)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rules_store.entries import TenantEntry, compile_tenant
@@ -23,6 +23,7 @@ from schemas.vocabulary import (
     UserId,
 )
 from tests.builders import a_tenant, rules_at
+from tests.examples import examples
 from tests.properties.test_matching import TENANTS, tenant_rules_of, triggers
 from tests.strategies import instants
 
@@ -64,14 +65,14 @@ rules = st.builds(
 
 
 # Would catch: a field left out, a sign for two things, a text cut where another writer put a NUL.
-@settings(max_examples=200)
+@examples(2)
 @given(rules)
 def test_every_field_of_a_rule_survives_packing(rule: Rule) -> None:
     assert unpack(pack(rule), a_tenant(), rule.trigger) == rule
 
 
 # Would catch: a user found by a part of an id, or by what stands in another's address.
-@settings(max_examples=200)
+@examples(2)
 @given(users, st.lists(user_ids, max_size=3))
 def test_packed_users_become_what_the_users_do(
     users: dict[UserId, User], named: list[UserId]
@@ -179,7 +180,7 @@ stored_rows = st.builds(
 
 # Would catch: a spoilt row read otherwise at a load than by every command, a tenant spoilt by
 # another's row, recipients in another order.
-@settings(max_examples=300)
+@examples(3)
 @given(stored_rows)
 def test_the_fast_way_from_rows_to_entries_gives_what_the_readable_one_does(
     stored: StoredRows,

@@ -3,7 +3,7 @@
 import unicodedata
 from datetime import UTC, datetime
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailer.mime import mime_bytes
@@ -21,6 +21,7 @@ from tests.builders import (
     a_tenant,
     a_wanted_rule,
 )
+from tests.examples import examples
 from tests.strategies import events, texts
 from tests.unit.mailer.reading import Page
 
@@ -104,7 +105,7 @@ def test_nothing_invisible_gets_into_a_mail(
 
 # Would catch: an event, a zone or an instant that no mail can be made of, and a record that
 # delivery would refuse afterwards.
-@settings(max_examples=200)
+@examples(2)
 @given(events, hostile, languages)
 @example(a_status_update(occurred_at=datetime.min.replace(tzinfo=UTC)), "Asia/Tokyo", Language.DE)
 @example(a_status_update(occurred_at=datetime.max.replace(tzinfo=UTC)), "Asia/Tokyo", Language.EN)

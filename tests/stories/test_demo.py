@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 from urllib.request import urlopen
 
 import pytest
@@ -20,6 +21,14 @@ from consumer.demo.running import run_demo
 sys.exit(run_demo(once=False, http_port=0, out=sys.stdout, speed=40))
 """
 CALL = "from consumer.cli import main; main()"
+
+
+class Seen(NamedTuple):
+    """What a demo ended with, what it said, and which files are left of it."""
+
+    code: int
+    told: str
+    left: list[Path]
 
 
 @pytest.fixture
@@ -54,21 +63,24 @@ def lines_until(demo: subprocess.Popen[str], last: str) -> list[str]:
     raise AssertionError(f"the demo ended without {last!r}")
 
 
-def test_exactly_the_expected_mails_arrive_and_nothing_is_left_behind(folder: Path) -> None:
-    out = StringIO()
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """Return what a demo that ends by itself leaves behind."""
+    folder, out = tmp_path_factory.mktemp("demo"), StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr("tempfile.tempdir", None)
+        code = run_demo(once=True, http_port=0, out=out)
+    return Seen(code, out.getvalue(), list(folder.iterdir()))
 
-    code = run_demo(once=True, http_port=0, out=out)
 
-    assert (code, out.getvalue().splitlines()[-1]) == (0, "13 mails expected, 13 arrived")
-    assert list(folder.iterdir()) == []
+def test_exactly_the_expected_mails_arrive_and_nothing_is_left_behind(seen: Seen) -> None:
+    assert (seen.code, seen.told.splitlines()[-1]) == (0, "13 mails expected, 13 arrived")
+    assert seen.left == []
 
 
-def test_each_decision_is_told_with_its_reason(folder: Path) -> None:
-    out = StringIO()
-
-    run_demo(once=True, http_port=0, out=out)
-
-    told = out.getvalue()
+def test_each_decision_is_told_with_its_reason(seen: Seen) -> None:
+    told = seen.told
     assert re.search(r"FIN_REJECTED +m-10482 +rule “Nicht ausgeführt” → 2 mails", told)
     assert re.search(r"FIN_ACCEPTED +m-10482 +no rule wants it: .*other status", told)
     assert re.search(r"FIN_REJECTED +m-10482 +no rule wants it: .*other account", told)

@@ -40,13 +40,12 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Return a copy of the four folders, to plant faults in."""
+def copied(place: Path) -> Path:
+    """Copy the four folders, to plant faults in."""
     for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.pyc"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy(ROOT / "pyproject.toml", place)
+    return place
 
 
 def imports_of(file: Path) -> Iterator[str]:
@@ -80,8 +79,9 @@ def test_the_layers_and_doors_hold() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_every_contract_breaks_when_it_is_broken(copy: Path) -> None:
+def test_every_contract_breaks_when_it_is_broken(tmp_path: Path) -> None:
     # One file breaks all the doors; the others a layer, an order and a circle.
+    copy = copied(tmp_path)
     everything = "".join(f"import {library}\n" for library in sorted(GUARDED | UNSEEN))
     (copy / "rules_store/planted.py").write_text(f"{everything}import mailer.mime\n")
     (copy / "schemas/planted.py").write_text("import schemas.planted_too\n")
@@ -94,30 +94,46 @@ def test_every_contract_breaks_when_it_is_broken(copy: Path) -> None:
     assert broken == {contract["name"] for contract in CONTRACTS.values()}
 
 
-@pytest.mark.parametrize(
-    ("importer", "imported"),
-    [
-        ("schemas.instants", "consumer.ports"),
-        ("schemas.instants", "mailer.ports"),
-        ("schemas.instants", "rules_store.ports"),
-        ("mailer.replies", "rules_store.ports"),
-        ("rules_store.zones", "mailer.replies"),
-        ("mailer.replies", "consumer.ports"),
-        ("rules_store.zones", "consumer.ports"),
-    ],
+UPWARDS = (
+    ("schemas.instants", "consumer.ports"),
+    ("schemas.instants", "mailer.ports"),
+    ("schemas.instants", "rules_store.ports"),
+    ("mailer.replies", "rules_store.ports"),
+    ("rules_store.zones", "mailer.replies"),
+    ("mailer.replies", "consumer.ports"),
+    ("rules_store.zones", "consumer.ports"),
 )
-def test_no_folder_imports_upwards_or_sideways(copy: Path, importer: str, imported: str) -> None:
-    file = copy / f"{importer.replace('.', '/')}.py"
-    file.write_text(f"{file.read_text()}\nimport {imported}\n")
-
-    assert CONTRACTS["layers"]["name"] in _BROKEN.findall(lint_imports(copy).stdout)
+FROM_BELOW = ("schemas.errors", "schemas.subjects")
 
 
-def test_schemas_may_not_be_read_from_the_bottom_up(copy: Path) -> None:
-    file = copy / "schemas/errors.py"
-    file.write_text(f"{file.read_text()}\nimport schemas.subjects\n")
+@pytest.fixture(scope="module")
+def told_of_climbers(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return what is told of files that import what lies above or beside them, all at once."""
+    copy = copied(tmp_path_factory.mktemp("climbers"))
+    for importer, imported in (*UPWARDS, FROM_BELOW):
+        with (copy / f"{importer.replace('.', '/')}.py").open("a") as file:
+            file.write(f"\nimport {imported}\n")
+    return lint_imports(copy).stdout
 
-    assert CONTRACTS["schemas"]["name"] in _BROKEN.findall(lint_imports(copy).stdout)
+
+@pytest.mark.parametrize(("importer", "imported"), UPWARDS)
+def test_no_folder_imports_upwards_or_sideways(
+    told_of_climbers: str, importer: str, imported: str
+) -> None:
+    folder, other = (name.partition(".")[0] for name in (importer, imported))
+
+    assert CONTRACTS["layers"]["name"] in _BROKEN.findall(told_of_climbers)
+    assert (
+        f"\n{folder} is not allowed to import {other}:\n\n- {importer} -> {imported} (l."
+        in told_of_climbers
+    )
+
+
+def test_schemas_may_not_be_read_from_the_bottom_up(told_of_climbers: str) -> None:
+    importer, imported = FROM_BELOW
+
+    assert CONTRACTS["schemas"]["name"] in _BROKEN.findall(told_of_climbers)
+    assert f"\n{importer} is not allowed to import {imported}:\n" in told_of_climbers
 
 
 def test_every_dependency_has_a_door() -> None:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -51,17 +52,20 @@ def actions_of(text: ast.expr) -> list[str]:
     return [""]
 
 
-CALLS = [(place, action) for place, text in log_calls() for action in actions_of(text)]
+@cache
+def calls() -> list[tuple[str, str]]:
+    """Return `file:line` and the action of each log call; reading all files takes its time."""
+    return [(place, action) for place, text in log_calls() for action in actions_of(text)]
 
 
 def test_the_text_of_a_log_line_is_a_fixed_action() -> None:
     assert [
-        place for place, action in CALLS if not re.fullmatch(r"[a-z]+(_[a-z]+)+|[a-z]+", action)
+        place for place, action in calls() if not re.fullmatch(r"[a-z]+(_[a-z]+)+|[a-z]+", action)
     ] == []
 
 
 def test_every_action_that_is_logged_is_in_the_list_and_no_other() -> None:
-    logged = {action for _, action in CALLS} | {"library_log"}  # given to lines of libraries
+    logged = {action for _, action in calls()} | {"library_log"}  # given to lines of libraries
 
     assert sorted(logged) == sorted(get_args(LogAction))
 

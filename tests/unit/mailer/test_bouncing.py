@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.addressing import names_of
@@ -22,6 +22,7 @@ from mailer.tokens import envelope_token
 from schemas.records import Record
 from schemas.vocabulary import MailId, TenantId
 from tests.builders import an_outgoing_mail
+from tests.examples import examples
 
 KEY = "a key of sixteen"
 DOMAIN = "bounce.push.example"
@@ -275,7 +276,7 @@ pieces = st.one_of(
 
 
 @given(st.lists(pieces, max_size=40), st.booleans())
-@settings(max_examples=150)
+@examples(1.5)
 def test_nothing_that_strangers_write_raises(parts: list[bytes], begun: bool) -> None:
     source = (a_bounce().partition(b"Status:")[0] if begun else b"") + b"".join(parts)
 
