@@ -2,7 +2,7 @@
 
 One batch is one transaction, begun and committed between two calls to `collect`. After any failure
 a new producer decides its predecessor's transaction, and the broker is asked what is true; nothing
-is guessed, and nothing is polled before every partition of the batch was sought to its place.
+is guessed, and no record is read from a partition of the batch before that was sought to its place.
 """
 
 from collections.abc import Mapping, Sequence
