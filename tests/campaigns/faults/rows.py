@@ -49,7 +49,9 @@ class Row:
     pipelining: bool = False
     one_mail_a_connection: bool = False  #: so that QUIT is said between two mails
     connecting: str = ""  #: `refused` or `hang`: what one of the senders meets, for ever
-    ledger_away: str = ""  #: `claim` or `result`: when the ledger gives no answer for a while
+    ledger_away: str = (
+        ""  #: `claim`, `start` or `result`: when the ledger gives no answer for a while
+    )
     forever: bool = False  #: the server never becomes friendly
     may_doubt: bool = False  #: whether it happens after the start of a content
 
@@ -81,6 +83,7 @@ def extra_rows() -> Iterator[Row]:
     yield Row("connect/refused", connecting="refused")
     yield Row("connect/hang", connecting="hang")
     yield Row("ledger away before the claim", ledger_away="claim")
+    yield Row("ledger away at the start of a content", ledger_away="start")
     yield Row("ledger away after the 250", ledger_away="result")
     yield Row("250 without a queue id", {Moment.CONTENT: ["250"] * 3})
     lost = {Moment.CONTENT: [Deed.DROP] * TIMES}

@@ -24,7 +24,7 @@ from mailer.feeding import Feed
 from mailer.migrating import upgrade
 from mailer.mime import mime_bytes
 from mailer.policy import POLICY_TERMS
-from mailer.ports import AddressNames, Arrival, Claim, Standing, Written
+from mailer.ports import AddressNames, Arrival, Claim, Standing, Start, Written
 from mailer.results import Result, State
 from mailer.routes import Routes
 from mailer.sending import Sending
@@ -67,7 +67,8 @@ class Ending:
     odd_bytes: int  #: copies that are not what was rendered
     suppressed: int
     seconds: float
-    may_doubt: bool = False
+    granted: int  #: starts
+    may_doubt: bool
 
     @property
     def wrong(self) -> list[str]:
@@ -83,6 +84,8 @@ class Ending:
                 found.append(f"{mail_id}: still claimed")
         if any(self.doubts.values()) and not self.may_doubt:
             found.append("in doubt, though every answer came or nothing was sent")
+        if sum(self.copies.values()) > self.granted:
+            found.append("more copies than starts that the ledger granted")
         if self.odd_bytes:
             found.append(f"{self.odd_bytes} copies with other bytes")
         return found
@@ -97,23 +100,30 @@ class Ending:
 
 
 class Away:
-    """A ledger that gives no answer for a while: before it claims, or when it is told a result."""
+    """A ledger that gives no answer for a while: before it claims, at a start, or at a result.
+
+    It counts the starts that it grants: nothing else may be sent.
+    """
 
     def __init__(self, ledger: SqlLedger, when: str) -> None:
-        self._ledger, self._when, self._left = ledger, when, AWAY
+        self.sql, self._when, self._left = ledger, when, AWAY
+        self.granted = 0
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._ledger, name)
+        return getattr(self.sql, name)
 
     def claim(self, owner: str, most: int) -> Sequence[Claim]:
         self._fail_now_and_then(self._when == "claim")
-        return self._ledger.claim(owner, most)
+        return self.sql.claim(owner, most)
 
     def write(
         self, results: Sequence[tuple[Claim, Result]], starts: Sequence[Claim] = ()
     ) -> Written:
         self._fail_now_and_then(self._when == "result" and bool(results))
-        return self._ledger.write(results, starts)
+        self._fail_now_and_then(self._when == "start" and bool(starts))
+        written = self.sql.write(results, starts)
+        self.granted += sum(start is Start.GO for start in written.started)
+        return written
 
     def _fail_now_and_then(self, now: bool) -> None:
         if now and self._left > 0:
@@ -133,7 +143,8 @@ def run_row(row: Row, folder: Path, scale: float) -> Ending:
         by_value = {mail.mail_id.encode(): mail for mail in sent}
         ledger.take_in([_arrival(mail, number) for number, mail in enumerate(sent)])
         ports = [deaf if row.connecting else fake.port, fake.port]
-        _work(row, ledger, ports, by_value, faster, lambda: _is_over(row, ledger))
+        watched = Away(ledger, row.ledger_away)
+        _work(row, watched, ports, by_value, faster, lambda: _is_over(row, ledger))
         standings = [_standing(ledger, mail) for mail in sent]
         suppressed = len(SqlSuppressions(ledger.engine).of_tenant(sent[0].tenant_id))
     contents = {mime_bytes(mail): str(mail.mail_id) for mail in sent}
@@ -146,6 +157,7 @@ def run_row(row: Row, folder: Path, scale: float) -> Ending:
         odd_bytes=arrived["?"],
         suppressed=suppressed,
         seconds=monotonic() - began,
+        granted=watched.granted,
         may_doubt=row.may_doubt,
     )
 
@@ -202,7 +214,7 @@ def _faster(default: Any, scale: float) -> str:
 
 def _work(
     row: Row,
-    ledger: SqlLedger,
+    ledger: Away,
     ports: Sequence[int],
     by_value: Mapping[bytes, OutgoingMail],
     settings: Settings,
@@ -225,15 +237,14 @@ def _work(
 
 def _sending(
     row: Row,
-    sql: SqlLedger,
+    ledger: Away,
     ports: Sequence[int],
     by_value: Mapping[bytes, OutgoingMail],
     settings: Settings,
 ) -> Sending:
-    ledger = Away(sql, row.ledger_away) if row.ledger_away else sql
     routes = Routes(names=["relay"], seconds=monotonic, terms=breaker_terms(settings))
     policy = policy_terms(settings)
-    trials = Trials(ledger=sql, owner="deliver-0", seconds=monotonic, terms=policy)
+    trials = Trials(ledger=ledger.sql, owner="deliver-0", seconds=monotonic, terms=policy)
     pauses = settings.ledger_pauses
     desk = Desk(
         ledger=ledger,  # type: ignore[arg-type]  # what is not there is the real ledger's
