@@ -1,4 +1,14 @@
-"""Delivery ends, and loses nothing, whatever fails and wherever the process dies."""
+"""Delivery ends, and loses nothing, whatever fails and wherever the process dies.
+
+Shown to fail on each of these planted bugs:
+1. a start is granted without a look whether the claim is still the asker's;
+2. a sender sends whatever the ledger says to its start;
+3. the content goes out though noting its start failed;
+4. no start is noted;
+5. a take-over sets `in_doubt_count` back to one;
+6. a result that the ledger did not take is dropped: in two runs of three, since the mail then goes
+   out again and is counted; the fault matrix finds it in its row "ledger away after the 250".
+"""
 
 import itertools
 from collections import Counter, deque
