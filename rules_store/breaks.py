@@ -21,8 +21,12 @@ def no_break() -> None:
     """Go on at once: nobody waits."""
 
 
-def with_breaks(items: Iterable[T], breathe: Breathe) -> Iterator[T]:
-    """Yield the items and take a break after each whole stretch of them."""
+def with_breaks(items: Iterable[T], breathe: Breathe) -> Iterable[T]:
+    """Return the items, to be gone through with a break after each whole stretch of them."""
+    return items if breathe is no_break else _with_breaks(items, breathe)
+
+
+def _with_breaks(items: Iterable[T], breathe: Breathe) -> Iterator[T]:
     rest = iter(items)
     while stretch := list(islice(rest, STRETCH)):
         yield from stretch

@@ -115,9 +115,12 @@ def _rows(fetched: Fetched) -> StoredRows:
         statuses=fetched(tables.rule_statuses),
         accounts=fetched(tables.rule_accounts),
         internal_recipients=fetched(tables.internal_recipients),
-        external_recipients=list(map(_with_instant, fetched(tables.external_recipients))),
+        external_recipients=[
+            row if row[5] is None else _with_instant(row)
+            for row in fetched(tables.external_recipients)
+        ],
     )
 
 
 def _with_instant(row: Row) -> Row:
-    return row if row[5] is None else (*row[:5], tables.read_instant(row[5]))
+    return (*row[:5], tables.read_instant(row[5]))
