@@ -27,9 +27,11 @@ from rules_store.sources import Changes, Progress
 from rules_store.sql import check_revision, generation_of, reading
 from schemas.vocabulary import Generation, TenantId
 
-#: Tenants that are read and packed at once: enough that statements cost little, few enough that
-#: rows do not pile up and no other thread waits for long.
-SLICE = 400
+#: Tenants that a load reads and packs at once: enough that statements cost little, few enough that
+#: rows do not pile up.
+LOAD_SLICE = 2_000
+#: Tenants that one statement names where only some are read.
+SLICE = 100
 
 Entries: TypeAlias = Mapping[TenantId, TenantEntry]
 Fetched: TypeAlias = Callable[[Table], list[Row]]
@@ -57,13 +59,13 @@ class SqlRulesSource:
             tenant_ids = list(connection.scalars(query))
             loaded: dict[TenantId, TenantEntry] = {}
             rules = 0
-            for at in range(0, len(tenant_ids), SLICE):
-                own = tenant_ids[at : at + SLICE]
+            for at in range(0, len(tenant_ids), LOAD_SLICE):
+                own = tenant_ids[at : at + LOAD_SLICE]
                 tenants = Tenants.between(own[0], own[-1])
                 entries = compile_rows(_rows(partial(fetch, connection, tenants)))
                 loaded.update(entries)
                 rules += sum(entry.rules for entry in entries.values())
-                tell(Progress(min(at + SLICE, len(tenant_ids)), len(tenant_ids), rules))
+                tell(Progress(min(at + LOAD_SLICE, len(tenant_ids)), len(tenant_ids), rules))
             rejected = sum(entry.rejected_rules for entry in loaded.values())
             return Snapshot(
                 generation,
