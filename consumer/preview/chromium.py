@@ -51,7 +51,8 @@ def take_picture(
                 *(chromium, *_QUIETLY, f"--user-data-dir={profile}"),
                 f"--blink-settings=preferredColorScheme={0 if look.is_dark else 1}",
                 f"--window-size={size[0]},{size[1]}",
-                *("--virtual-time-budget=4000", f"--screenshot={picture}", page.as_uri()),
+                *("--virtual-time-budget=4000", f"--screenshot={picture.absolute()}"),
+                page.absolute().as_uri(),
             ]
         )
     if not picture.is_file():
@@ -62,7 +63,7 @@ def read_page(chromium: str, page: Path) -> str:
     """Return a page as it stands when its scripts have run, or raise `InvalidInput`."""
     with TemporaryDirectory(prefix="push-services-chromium-") as profile:
         options = (*_QUIETLY, f"--user-data-dir={profile}", "--virtual-time-budget=4000")
-        return _run([chromium, *options, "--dump-dom", page.as_uri()])
+        return _run([chromium, *options, "--dump-dom", page.absolute().as_uri()])
 
 
 def _run(command: Sequence[str]) -> str:

@@ -51,6 +51,18 @@ def test_a_mail_follows_the_readers_colours(
     assert ground in [colour for colour, _ in colours(picture.read_bytes()).most_common(3)]
 
 
+def test_a_folder_may_be_named_from_where_one_stands(
+    chromium: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page, picture = Path("mail.html"), Path("mail.png")
+    page.write_text(FULL[0].mail.html, "utf-8")
+
+    take_picture(str(chromium), page, picture, Look.LIGHT, (Look.LIGHT.width, 900))
+
+    assert picture.is_file()
+
+
 def colours(png: bytes) -> Counter[tuple[int, int, int]]:
     """Count the colours of the left edge of a picture of eight bits a channel (RFC 2083)."""
     width, _, _, kind = struct.unpack(">IIBB", png[16:26])
