@@ -15,7 +15,7 @@ QUICK := not kafka and not registry and not postgresql and not prometheus and no
 # Many of them wait for a process now and then: one more than there are processors keeps those busy.
 SIDE_BY_SIDE := -n 3 --dist worksteal
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-           --no-emit-index-url --no-header --no-annotate $(UPGRADE)
+           --no-header --no-annotate $(UPGRADE)
 # Without bytecode each of the many commands that tests run would compile all of it first.
 unexport PYTHONDONTWRITEBYTECODE
 # Variables of a measurement as its options: EVENTS=5 becomes --events 5.
