@@ -166,7 +166,7 @@ class RulesCache:
             self._snapshot = current.with_entries(current.generation, still)
         if still:
             self.healed += len(still)
-            logger.warning("rules_healed", extra={"tenants": sorted(still)[:10]})
+            logger.warning("rules_healed", extra={"tenants": sorted(map(str, still))[:10]})
 
     def _take_changes(self) -> None:
         began = self._monotonic()

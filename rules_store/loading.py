@@ -78,7 +78,7 @@ class SqlRulesSource:
         """Return the entries of every tenant that was changed after a generation."""
         with reading(self.engine) as connection:
             check_revision(connection)
-            changed = sorted(changed_tenants(connection, since))
+            changed = sorted(changed_tenants(connection, since), key=str)  # SQLite: also bytes
             return self._changes(connection, changed, no_break)
 
     def entries(self, tenant_ids: Sequence[TenantId]) -> Changes:

@@ -100,12 +100,21 @@ def _parse(url: str) -> URL:
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     """Make SQLite check foreign keys, wait for a writer, and let readers read meanwhile."""
     connection.isolation_level = None  # or the driver would begin where it likes
+    connection.text_factory = _text_or_bytes
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {SQLITE_PATIENCE}")
     with suppress(sqlite3.OperationalError):  # locked: another is switching it at this moment
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    """Return a text, or its bytes where raw SQL stored what is none: one row must not hide all."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _begin_sqlite(connection: Connection) -> None:

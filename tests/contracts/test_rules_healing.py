@@ -1,7 +1,9 @@
 """What somebody changes past the triggers is found by the slow re-read, on both databases."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -108,3 +110,29 @@ def test_a_generation_whose_history_is_lost_is_healed(
 
     assert cache.current().wanting(a_routing()) == ()
     assert cache.healed == 1
+
+
+def test_a_tenant_whose_id_is_no_text_holds_up_no_other(tmp_path: Path, seconds: Seconds) -> None:
+    # Would catch: a refresh or a re-read that ends for good where SQLite holds bytes as an id.
+    url = f"sqlite:///{tmp_path / 'rules.db'}"
+    upgrade(url)
+    engine = engine_for(url)
+    SqlRulesStore(engine).apply([a_tenant_with(a_rule())])
+    cache = RulesCache(SqlRulesSource(engine), timedelta(hours=9), seconds)
+    cache.start(threading.Event())
+    with closing(sqlite3.connect(tmp_path / "rules.db")) as raw:
+        for spoilt in ("x'00ff'", "CAST(x'ff41' AS TEXT)"):
+            raw.execute(f"INSERT INTO push_tenants (tenant_id, name) VALUES ({spoilt}, 'Eins')")
+        raw.execute("UPDATE push_rules SET subject = 'neu'")
+        raw.commit()
+
+    cache.refresh()
+    for _ in range(3):
+        seconds.now += ROUND.total_seconds()
+        cache.reread()
+
+    (wanted,) = cache.current().wanting(a_routing())
+    assert wanted.rule.subject == "neu"
+    assert cache.load_failures == 0
+    cache.stop()
+    engine.dispose()

@@ -53,6 +53,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     [
         pytest.param("subject = subject", id="as it should be"),
         pytest.param("subject = x'00ff'", id="bytes in place of a text"),
+        pytest.param("subject = CAST(x'ff41' AS TEXT)", id="a text that is none"),
         pytest.param("subject = 'a' || char(0) || 'b'", id="a NUL"),
         pytest.param("enabled = 'perhaps'", id="a text in place of a flag"),
         pytest.param("enabled = 0.1", id="a fraction in place of a flag"),

@@ -60,6 +60,9 @@ def raw(file: Path) -> RawSql:
             id="level",
         ),
         pytest.param("description = x'00ff'", "description is no text", id="blob"),
+        pytest.param(
+            "description = CAST(x'ff41' AS TEXT)", "description is no text", id="no UTF-8"
+        ),
     ],
 )
 def test_a_rule_that_cannot_be_meant_disables_itself_and_the_others_go_on(
