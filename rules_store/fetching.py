@@ -7,7 +7,8 @@ third of a second. Where others compute, SQLite therefore puts a tenant's rows i
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeAlias, cast
@@ -58,6 +59,27 @@ def _is_one_of(count: int) -> Condition:
 
 def fetch(connection: Connection, tenants: Tenants, table: Table) -> list[Row]:
     """Fetch the rows as fast as the driver can where nobody else computes."""
+    if connection.dialect.name == "sqlite":
+        try:
+            with _only_texts(connection):
+                return _all_rows(connection, tenants, table)
+        except (OperationalError, sqlite3.OperationalError):
+            pass  # a text that is none, which the connection otherwise gives as bytes
+    return _all_rows(connection, tenants, table)
+
+
+@contextmanager
+def _only_texts(connection: Connection) -> Iterator[None]:
+    """Have the driver decode texts itself: ours, which takes bytes too, is called for each."""
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    ours, driver.text_factory = driver.text_factory, str
+    try:
+        yield
+    finally:
+        driver.text_factory = ours
+
+
+def _all_rows(connection: Connection, tenants: Tenants, table: Table) -> list[Row]:
     cursor = _executed(connection, tenants, table, _plainly)
     rows = cast(list[Row], cursor.fetchall())
     cursor.close()
