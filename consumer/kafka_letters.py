@@ -9,14 +9,12 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic
 
 from confluent_kafka import (
     Consumer,
     IsolationLevel,
     KafkaError,
     KafkaException,
-    Message,
     Producer,
     TopicPartition,
 )
@@ -26,15 +24,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported th
 )
 
 from consumer.kafka_calls import CALL, finished
-from consumer.kafka_errors import FENCED, consumer_meaning, kafka_errors, meaning
+from consumer.kafka_ends import records_before
+from consumer.kafka_errors import FENCED, kafka_errors, meaning
 from consumer.kafka_records import record_of
 from consumer.kafka_settings import client_properties, consumer_properties, producer_properties
 from consumer.letters.reading import Position
 from schemas.errors import Fatal, InvalidSettings, KafkaUnavailable
-from schemas.records import Publication, Record
+from schemas.records import Place, Publication, Record
 
 ASK = 10.0  # seconds a question may take
-STUCK = 60.0  # seconds without a record: longer than our transactions may stay open
 COMMIT = 15.0  # seconds
 
 _GONE = frozenset(
@@ -117,13 +115,13 @@ class KafkaDeadLetters:
         return AdminClient(client_properties(self.bootstrap_servers, self.properties), logger=quiet)
 
     def _read(self, starts: Mapping[int, int], ends: Mapping[int, int]) -> Iterator[Record]:
-        left = {partition for partition, start in starts.items() if start < ends[partition]}
+        left = {Place(self.topic, p): ends[p] for p, start in starts.items() if start < ends[p]}
         if not left:
             return
         consumer = self._consumer()
         try:
-            consumer.assign([TopicPartition(self.topic, p, starts[p]) for p in sorted(left)])
-            yield from self._read_to(consumer, left, ends)
+            consumer.assign([TopicPartition(*place, starts[place.partition]) for place in left])
+            yield from map(record_of, records_before(left, consumer))
         finally:
             consumer.close()
 
@@ -134,39 +132,10 @@ class KafkaDeadLetters:
             logger=quiet,
         )
 
-    def _read_to(
-        self, consumer: Consumer, left: set[int], ends: Mapping[int, int]
-    ) -> Iterator[Record]:
-        heard = monotonic()
-        while left:
-            for message in consumer.consume(500, 0.5):
-                end = ends[message.partition() or 0]
-                if message.error() is None and (message.offset() or 0) < end:
-                    yield record_of(message)
-                    heard = monotonic()
-                elif _is_at_end(message, end):
-                    left.discard(message.partition() or 0)
-            if monotonic() - heard > STUCK:
-                detail = f"{self.topic}: no answer, or a transaction that stays open"
-                raise KafkaUnavailable(f"{detail}, for {STUCK:g} s")
-
 
 def _from(since: datetime) -> OffsetSpec:
     spec: OffsetSpec = OffsetSpec.for_timestamp(int(since.timestamp() * 1000))
     return spec
-
-
-def _is_at_end(message: Message, end: int) -> bool:
-    """Say whether a partition is read to its end; raise what cannot be waited out."""
-    error = message.error()
-    if error is None:
-        return True  # a record that came later
-    if error.code() == KafkaError._PARTITION_EOF:
-        return (message.offset() or 0) >= end
-    fault = consumer_meaning(error)
-    if fault is not None:
-        raise fault
-    return False  # the client goes on by itself
 
 
 class KafkaRedriver:

@@ -8,12 +8,10 @@ read_committed reader's own question shows the last stable offset (kafka.md, sec
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
-from time import monotonic
 
 from confluent_kafka import (
     Consumer,
     IsolationLevel,
-    KafkaError,
     KafkaException,
     Message,
     TopicPartition,
@@ -23,17 +21,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported th
     OffsetSpec,
 )
 
+from consumer.kafka_ends import records_before
 from consumer.kafka_errors import kafka_errors
 from consumer.restoring import Bounds
-from schemas.errors import KafkaUnavailable
 from schemas.records import Place
 
 logger = logging.getLogger(__name__)
 
 ASK = 10.0  # seconds for an answer
 STABLE = 2.0  # seconds for an offset without an open transaction over it: others wait their turn
-QUIET = 30.0  # seconds without anything that mean a read is stuck: an open transaction takes 20
-MOST = 5_000  # records read at once
 
 
 class KafkaQuestions:
@@ -125,38 +121,14 @@ class KafkaQuestions:
         with kafka_errors():
             try:
                 self._reader.assign([TopicPartition(*place, spans[place].first) for place in left])
-                yield from self._read_assigned(left)
+                yield from records_before(left, self._reader)
             finally:
                 self._reader.unassign()
-
-    def _read_assigned(self, left: dict[Place, int]) -> Iterator[Message]:
-        heard = monotonic()
-        while left:
-            messages = self._reader.consume(MOST, 0.05)
-            if messages:
-                heard = monotonic()
-            elif monotonic() - heard > QUIET:
-                raise KafkaUnavailable("Kafka: a topic could not be read to its end")
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    yield message
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    _note_end(message, left)
-                else:
-                    raise KafkaException(error)
 
     def close(self) -> None:
         """Let the reader go; it has joined nothing, so nobody waits for it."""
         if "_reader" in self.__dict__:
             self._reader.close()
-
-
-def _note_end(message: Message, left: dict[Place, int]) -> None:
-    """Strike a partition that was read to its end; one that ends too early has more to come."""
-    place = Place(message.topic() or "", message.partition() or 0)
-    if place in left and (message.offset() or 0) >= left[place]:
-        del left[place]
 
 
 def _without_error(place: TopicPartition) -> TopicPartition:

@@ -3,14 +3,16 @@
 A wrapper fails where a broker cannot be told to. Each test names the bug that it was seen to catch.
 """
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from consumer.kafka import KafkaStream
 from consumer.kafka_clients import Brokers, Memory, stream
@@ -184,6 +186,29 @@ def collected_for(seconds: float, *streams: KafkaStream) -> list[Record]:
     return collected(*streams, until=lambda _: time.monotonic() > end)
 
 
+@contextmanager
+def written_all_the_while(kafka: Kafka, topics: Sequence[str]) -> Iterator[None]:
+    """Let another thread write to topics without a pause."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 0})
+    begun, over = threading.Event(), threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            for topic in topics:
+                producer.produce(topic, b"another's", b"another's", 0)
+            producer.flush(10)
+            begun.set()
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    begun.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join(PATIENCE)
+
+
 def next_batch(each: KafkaStream) -> Batch:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -246,6 +271,38 @@ def test_ids_whose_transaction_is_still_being_decided_are_waited_for(classic_hou
 
     assert (values(meanwhile), values(afterwards)) == ([], [b"next"])
     assert house.knows(copy, "b") == 7
+
+
+class NeverAtAnEnd:
+    """A reader that is never told of an end, as where others write faster than it asks."""
+
+    def __init__(self, reader: Consumer) -> None:
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def consume(self, *arguments: Any) -> list[Message]:
+        return [m for m in self._reader.consume(*arguments) if m.error() is None]
+
+
+class BusyBrokers(Brokers):
+    def reader(self, group_id: str) -> Any:
+        return NeverAtAnEnd(super().reader(group_id))
+
+
+def test_topics_that_others_write_without_a_pause_hold_up_no_take_over(
+    classic_house: House,
+) -> None:
+    # Failed when nothing but the word that a partition is at its end counted: of one that grows
+    # without a pause nobody says it, and a new worker waited for ever while the others were busy.
+    house = classic_house
+    house.put(b"next")
+
+    with written_all_the_while(house.kafka, [house.evaluation, house.repeats]):
+        taken_over = collected(house.open(brokers=BusyBrokers), until=holding(1))
+
+    assert values(taken_over) == [b"next"]
 
 
 def test_a_partition_that_moves_takes_its_ids_along(house: House) -> None:

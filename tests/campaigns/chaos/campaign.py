@@ -188,10 +188,11 @@ class Campaign:
     def _wait_for_work(self, stage: Stage) -> None:
         """Wait until every worker has settled something: faults are for workers that work."""
         end = time.monotonic() + PATIENCE
-        while not all(slot.said["batch_settled"] for slot in stage.slots):
-            refusing = any(slot.exits.total() > 3 for slot in stage.slots)
+        while idle := [slot for slot in stage.slots if not slot.said["batch_settled"]]:
+            refusing = any(slot.exits.total() > 3 for slot in idle)
             if refusing or time.monotonic() > end:
-                raise TimeoutError("the workers do not begin: " + stage.slots[0].process.tail())
+                told = "\n".join(f"{slot.name}: {slot.process.tail()}" for slot in idle)
+                raise TimeoutError(f"workers do not begin: {told}")
             stage.wait(0.2)
 
     def _wait_for_more(self, stage: Stage, settled: int) -> None:
