@@ -69,8 +69,8 @@ chaos-delivery: install fetch ## kill two delivery daemons under load, audit eve
 fault-matrix: install ## every phase of SMTP with every fault, at 1:100 (SCALE= ONLY=)
 	@$(BIN)/python -m tests.campaigns.faults $(call options,SCALE ONLY)
 
-bench-delivery: install fetch ## deliver beside two simpler ways (MAILS= LOOP_MAILS= FAR_MAILS= REPEATS=)
-	@$(BIN)/python -m tests.benchmarks.delivery $(call options,MAILS LOOP_MAILS FAR_MAILS REPEATS)
+bench-delivery: install fetch ## deliver beside two simpler ways (MAILS= LOOP_MAILS= FAR_MAILS= ROUNDS=)
+	@$(BIN)/python -m tests.benchmarks.delivery $(call options,MAILS LOOP_MAILS FAR_MAILS ROUNDS)
 
 soak: install fetch ## keep a worker behind for half an hour: its memory does not grow (MINUTES= LIMIT=)
 	@$(BIN)/python -m tests.campaigns.soak $(call options,MINUTES LIMIT)

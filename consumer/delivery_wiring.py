@@ -25,7 +25,7 @@ from consumer.lag import Lag
 from consumer.ledger_count import LedgerCount
 from consumer.metrics import DeliveryMetrics
 from consumer.probes import Heartbeat
-from consumer.process import run_until_stopped, together
+from consumer.process import run_until_stopped, settle_down, together
 from consumer.replaying import Replaying
 from consumer.reporting import Reporting
 from consumer.settings import Settings, revealed, timeouts_of
@@ -132,6 +132,7 @@ def hand_over(settings: Settings, stop: threading.Event) -> None:
         finished = threading.Event()
         parts.callback(finished.set)
         _break_off_late(stop, finished, relays)
+        settle_down()
         logger.info("running", extra={"version": VERSION})
         together(
             stop,

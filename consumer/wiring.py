@@ -28,7 +28,7 @@ from consumer.metrics import RulesFigures, WorkerMetrics
 from consumer.planning import Planner
 from consumer.ports import Work
 from consumer.probes import Heartbeat, Probes, ProbeServer
-from consumer.process import Watchdog, run_until_stopped
+from consumer.process import Watchdog, run_until_stopped, settle_down
 from consumer.publications import Publisher
 from consumer.registry import PublishedSchemas, Registry, RegistrySchemas
 from consumer.repeats import FirstOffset, Repeats, none_known
@@ -413,6 +413,7 @@ def evaluate(
             matched=metrics.matched,
             breaker=breaker(settings),
         )
+        settle_down()
         logger.info("running", extra={"version": VERSION, "generation": cache.generation})
         life.loop(stream, work, metrics.postponed).run()
     logger.info("stopped")

@@ -13,70 +13,72 @@ from sqlalchemy import ARRAY, ColumnElement, Engine, FromClause, bindparam, colu
 from sqlalchemy.types import Integer, LargeBinary, String, TypeEngine
 
 Columns = Mapping[str, TypeEngine[Any]]
+Parameters = dict[str, Any]
 
-_ROWS = "given_rows"  # the one parameter of SQLite
+GIVEN = "given"  #: how rows are called in a statement that is given no others
 
 
-def table_of(engine: Engine, columns: Columns) -> FromClause:
-    """Return the rows of `rows_of` as a table `given`; a statement may hold one such table."""
+def table_of(engine: Engine, columns: Columns, table: str = GIVEN) -> FromClause:
+    """Return the rows of `rows_of` as a table; no two tables of a statement are called the same."""
     if engine.dialect.name == "sqlite":
-        return _from_json(columns)
-    return _from_arrays(columns)
+        return _from_json(columns, table)
+    return _from_arrays(columns, table)
 
 
-def rows_of(engine: Engine, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+def rows_of(
+    engine: Engine, columns: Columns, rows: Sequence[tuple[Any, ...]], table: str = GIVEN
+) -> Parameters:
     """Return the rows as parameters, each row in the order of the columns."""
     if engine.dialect.name == "sqlite":
-        return {_ROWS: json.dumps(rows)}
+        return {f"{table}_rows": json.dumps(rows)}
     lists = zip(*rows, strict=True) if rows else ([] for _ in columns)
-    given = dict[str, Any]()
+    given = Parameters()
     for (name, kind), cells in zip(columns.items(), lists, strict=True):
-        given |= _in_one_run(name, cells) if _is_binary(kind) else {_parameter(name): list(cells)}
+        parameter = f"{table}_{name}"
+        given |= _in_one_run(parameter, cells) if _is_binary(kind) else {parameter: list(cells)}
     return given
 
 
-def _from_json(columns: Columns) -> FromClause:
-    each = func.json_each(bindparam(_ROWS, type_=String())).table_valued("value", name="one")
+def _from_json(columns: Columns, table: str) -> FromClause:
+    rows = bindparam(f"{table}_rows", type_=String())
+    each = func.json_each(rows).table_valued("value", name=f"{table}_one")
     parts = (
         func.json_extract(each.c.value, f"$[{place}]", type_=kind).label(name)
         for place, (name, kind) in enumerate(columns.items())
     )
-    return select(*parts).subquery("given")
+    return select(*parts).subquery(table)
 
 
-def _from_arrays(columns: Columns) -> FromClause:
+def _from_arrays(columns: Columns, table: str) -> FromClause:
     plain = dict[str, TypeEngine[Any]]()
     for name, kind in columns.items():
         binary = {f"{name}_first": Integer(), f"{name}_size": Integer()}
         plain |= binary if _is_binary(kind) else {name: kind}
-    arrays = [bindparam(_parameter(name), type_=ARRAY(kind)) for name, kind in plain.items()]
+    arrays = [bindparam(f"{table}_{name}", type_=ARRAY(kind)) for name, kind in plain.items()]
     names = [column(name, kind) for name, kind in plain.items()]
-    each = func.unnest(*arrays).table_valued(*names, name="given").render_derived()
+    each = func.unnest(*arrays).table_valued(*names, name=table).render_derived()
     if len(plain) == len(columns):
         return each
     parts = (
-        _part(each, name) if _is_binary(kind) else each.c[name] for name, kind in columns.items()
+        _part(each, table, name) if _is_binary(kind) else each.c[name]
+        for name, kind in columns.items()
     )
-    return select(*parts).subquery("given_whole")
+    return select(*parts).subquery(f"{table}_whole")
 
 
-def _in_one_run(name: str, cells: Sequence[bytes]) -> dict[str, Any]:
+def _in_one_run(parameter: str, cells: Sequence[bytes]) -> Parameters:
     """Return bytes one after the other, and where each lies: an array would hold them as text."""
     sizes = [len(cell) for cell in cells]
     firsts = [end - size + 1 for end, size in zip(accumulate(sizes), sizes, strict=True)]
-    places = {_parameter(f"{name}_first"): firsts, _parameter(f"{name}_size"): sizes}
-    return {_parameter(name): b"".join(cells), **places}
+    places = {f"{parameter}_first": firsts, f"{parameter}_size": sizes}
+    return {parameter: b"".join(cells), **places}
 
 
-def _part(each: FromClause, name: str) -> ColumnElement[bytes]:
-    run = bindparam(_parameter(name), type_=LargeBinary())
+def _part(each: FromClause, table: str, name: str) -> ColumnElement[bytes]:
+    run = bindparam(f"{table}_{name}", type_=LargeBinary())
     first, size = each.c[f"{name}_first"], each.c[f"{name}_size"]
     return func.substring(run, first, size, type_=LargeBinary()).label(name)
 
 
 def _is_binary(kind: TypeEngine[Any]) -> bool:
     return isinstance(kind, LargeBinary)
-
-
-def _parameter(name: str) -> str:
-    return f"given_{name}"

@@ -5,7 +5,6 @@ two round trips a mail instead of four. The content waits for 354 in any case, s
 to know first. Where it sends reports (RFC 3461), it is asked for those of failure and delay.
 """
 
-import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -203,4 +202,5 @@ def xtext(text: str) -> str:
 def _with_dots(content: bytes) -> bytes:
     """Return the content as it goes over the wire: dots doubled, final dot (RFC 5321 4.5.2)."""
     ended = content if content.endswith(b"\r\n") else content + b"\r\n"
-    return re.sub(rb"(?m)^\.", b"..", ended) + b".\r\n"
+    dotted = ended.replace(b"\n.", b"\n..")
+    return (b"." if ended.startswith(b".") else b"") + dotted + b".\r\n"

@@ -14,14 +14,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from time import monotonic
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from mailer.replies import Phase, Reply
 from schemas.addresses import EmailAddress
 
 _LONGEST_REPLY = 64 * 1024  # bytes
 _READ_AT_ONCE = 4096
+_SHORTEST = 1.0  # seconds; a shorter timeout is set anew where there is more time
+
+_Done = TypeVar("_Done")
 
 
 class Tls(StrEnum):
@@ -118,13 +122,10 @@ class _Listener:
         return line
 
     def _received(self) -> bytes:
-        left = self.until - monotonic()
-        if self.sock is None:
+        sock = self.sock
+        if sock is None:
             raise smtplib.SMTPServerDisconnected("closed")
-        if left <= 0:
-            raise TimeoutError
-        self.sock.settimeout(left)
-        received = self.sock.recv(_READ_AT_ONCE)
+        received = _by(self.until, sock, partial(sock.recv, _READ_AT_ONCE))
         if not received:
             raise smtplib.SMTPServerDisconnected("closed")
         return received
@@ -136,6 +137,23 @@ class _Listener:
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         return bool(poll.poll(0))
+
+
+def _by(until: float, sock: socket.socket, step: Callable[[], _Done]) -> _Done:
+    """Do a step of a socket by an instant, or raise `TimeoutError`.
+
+    Setting a socket's timeout costs a call of the system, and lets other threads go first: one that
+    is set and ends in time is kept, and the step done again after it.
+    """
+    while True:
+        left = until - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        timeout = sock.gettimeout()
+        if timeout is None or not min(left, _SHORTEST) <= timeout <= left:
+            sock.settimeout(left)
+        with suppress(TimeoutError):
+            return step()
 
 
 class _Plain(_Listener, smtplib.SMTP):
@@ -225,8 +243,7 @@ class Conversation:
             return Reply.missing("connection closed", phase)
         try:
             while left:
-                sock.settimeout(max(0.001, until - monotonic()))
-                left = left[sock.send(left) :]
+                left = left[_by(until, sock, partial(sock.send, left)) :]
         except (OSError, ValueError) as error:
             return Reply.missing(_why(error), phase)
         return None

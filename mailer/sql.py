@@ -12,11 +12,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from mailer.bulk import Columns, rows_of
+from mailer.bulk import GIVEN, Columns, Parameters, rows_of
 from mailer.ports import TERMS, Arrival, Claim, MailKey, Standing, Start, Terms, Written
 from mailer.results import Fate, Result, State
 from mailer.rows import arrival_values, claim_from_row, standing_from_row
-from mailer.sql_statements import ARRIVAL, CLAIM, KEY, RESULT, Statements, claim_row, standings
+from mailer.sql_statements import (
+    ARRIVAL,
+    CLAIM,
+    KEY,
+    RESULT,
+    STARTED,
+    Statements,
+    claim_row,
+    standings,
+)
 from mailer.sql_suppressions import suppress
 from mailer.suppressing import Reason
 from mailer.tables import deliveries, ledger_errors
@@ -42,7 +51,7 @@ class SqlLedger:
         with self._changing() as connection:
             return connection.execute(self._statements.take_in, self._given(rows)).rowcount
 
-    def _given(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any] | list[dict[str, Any]]:
+    def _given(self, rows: Sequence[tuple[Any, ...]]) -> Parameters | list[Parameters]:
         """Return arrivals as parameters; SQLite has a loop of its own."""
         if self.engine.dialect.name == "sqlite":
             return [dict(zip(ARRIVAL, row, strict=True)) for row in rows]
@@ -69,25 +78,41 @@ class SqlLedger:
     def write(
         self, results: Sequence[tuple[Claim, Result]], starts: Sequence[Claim] = ()
     ) -> Written:
-        """Note results and starts in one transaction of a statement each."""
-        with self._changing() as connection:
-            noted = self._note(connection, results) if results else set[MailKey]()
-            started = self._note_starts(connection, starts) if starts else {}
+        """Note results and starts in one transaction."""
+        noting = self._rows(RESULT, sorted(self._result_row(*each) for each in results))
+        starting = self._rows(CLAIM, sorted(map(claim_row, starts)), STARTED)
+        rows = self._written(noting, starting)
+        noted = {MailKey(*key) for is_start, *key, _ in rows if not is_start}
+        if len(noted) < len(results):
+            noted |= self._noted_before(noting)
+        started = {
+            MailKey(*key): Start.GO if started_at else Start.SUPPRESSED
+            for is_start, *key, started_at in rows
+            if is_start
+        }
         return Written(
             [claim.key in noted for claim, _ in results],
             [started.get(claim.key, Start.LOST) for claim in starts],
         )
 
-    def _note(
-        self, connection: Connection, results: Sequence[tuple[Claim, Result]]
-    ) -> set[MailKey]:
-        rows = sorted(self._result_row(claim, result) for claim, result in results)
-        given = self._rows(RESULT, rows)
-        noted = {MailKey(*row) for row in connection.execute(self._statements.note, given)}
-        if len(noted) < len(rows):
-            before = connection.execute(self._statements.noted_before, given)
-            noted |= {MailKey(*row) for row in before}
-        return noted
+    def _written(self, noting: Parameters, starting: Parameters) -> Sequence[Any]:
+        """Return (is it a start, tenant, mail, when it started) of what the ledger took."""
+        if self.engine.dialect.name == "sqlite":
+            with self._changing() as connection:
+                noted = connection.execute(self._statements.note, noting).all()
+                return [*noted, *connection.execute(self._statements.start, starting).all()]
+        with ledger_errors(), self._committing.connect() as connection:
+            return connection.execute(self._statements.note_and_start, noting | starting).all()
+
+    @cached_property
+    def _committing(self) -> Engine:
+        """Return an engine whose every statement is a transaction, without any round trip more."""
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def _noted_before(self, noting: Parameters) -> set[MailKey]:
+        with self._reading() as connection:
+            rows = connection.execute(self._statements.noted_before, noting)
+            return {MailKey(*row) for row in rows}
 
     def _result_row(self, claim: Claim, result: Result) -> tuple[Any, ...]:
         """Return a result in the order of `RESULT`."""
@@ -108,15 +133,6 @@ class SqlLedger:
             result.text,
             None if result.pause is None else result.pause.total_seconds(),
         )
-
-    def _note_starts(
-        self, connection: Connection, starts: Sequence[Claim]
-    ) -> Mapping[MailKey, Start]:
-        given = self._rows(CLAIM, sorted(map(claim_row, starts)))
-        return {
-            MailKey(tenant_id, mail_id): Start.GO if started_at else Start.SUPPRESSED
-            for tenant_id, mail_id, started_at in connection.execute(self._statements.start, given)
-        }
 
     def take_over(self, owner: str, known: Collection[Claim] = ()) -> int:
         """End every claim of an owner but the known ones."""
@@ -173,8 +189,10 @@ class SqlLedger:
         with self._changing() as connection:
             connection.execute(self._statements.reported, given)
 
-    def _rows(self, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-        return rows_of(self.engine, columns, rows)
+    def _rows(
+        self, columns: Columns, rows: Sequence[tuple[Any, ...]], table: str = GIVEN
+    ) -> Parameters:
+        return rows_of(self.engine, columns, rows, table)
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:

@@ -25,12 +25,15 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    null,
     or_,
     select,
     true,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from mailer.bulk import Columns, table_of
 from mailer.ports import Claim, Terms
@@ -88,6 +91,8 @@ _OF_A_CLAIM = (
     _c.next_attempt_at,
     _c.record_offset,
 )
+STARTED = "started"  #: how the rows of starts are called beside those of results
+_NEVER = null().cast(_c.data_started_at.type).label("data_started_at")
 #: How long another slot's report is left to it: it may be about to give it.
 _NOT_OURS = timedelta(minutes=2)
 
@@ -160,8 +165,8 @@ class Statements:
         )
 
     @cached_property
-    def note(self) -> Executable:
-        """Note results, rows of `RESULT`, and return the keys of claims that held until now."""
+    def note(self) -> ReturningUpdate[Any]:
+        """Note results, rows of `RESULT`, and return those whose claims held until now."""
         given = table_of(self.engine, RESULT)
         ends = and_(given.c.is_final, ~given.c.on_trial)
         says, old = given.c.says_something, None
@@ -188,7 +193,7 @@ class Statements:
                 owes_report=given.c.owes_report,
                 value=case((ends, None), else_=_c.value),
             )
-            .returning(_c.tenant_id, _c.mail_id)
+            .returning(false().label("is_start"), _c.tenant_id, _c.mail_id, _NEVER)
         )
 
     @cached_property
@@ -200,9 +205,12 @@ class Statements:
         )
 
     @cached_property
-    def start(self) -> Executable:
-        """Note starts, rows of `CLAIM`; no `data_started_at` where the recipient is suppressed."""
-        given = table_of(self.engine, CLAIM)
+    def start(self) -> ReturningUpdate[Any]:
+        """Note starts, rows of `CLAIM` called `STARTED`.
+
+        There is no `data_started_at` where the recipient is suppressed.
+        """
+        given = table_of(self.engine, CLAIM, STARTED)
         return (
             update(deliveries)
             .where(_same_claim(given), _c.state == State.CLAIMED.value)
@@ -210,8 +218,17 @@ class Statements:
                 data_started_at=case((is_suppressed(self.engine), None), else_=self._from_now()),
                 lease_until=self._from_now(self.terms.lease),
             )
-            .returning(_c.tenant_id, _c.mail_id, _c.data_started_at)
+            .returning(true().label("is_start"), _c.tenant_id, _c.mail_id, _c.data_started_at)
         )
+
+    @cached_property
+    def note_and_start(self) -> Executable:
+        """Do both at once; a start's row says that it is one.
+
+        A statement is a transaction by itself: one round trip and not four. PostgreSQL alone has
+        such statements. No mail is in both, since it is claimed anew before it starts again.
+        """
+        return union_all(select(self.note.cte("noted")), select(self.start.cte("started")))
 
     @cached_property
     def fall_back(self) -> Executable:

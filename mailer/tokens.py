@@ -6,7 +6,6 @@ case may be lost on the way.
 """
 
 import hmac
-from hashlib import sha256
 
 from schemas.addresses import EmailAddress
 from schemas.vocabulary import MailId, RuleId, TenantId
@@ -32,4 +31,4 @@ def address_hash(key: str, address: EmailAddress) -> str:
 def _token(key: str, *parts: str) -> str:
     # Ids come from outside and may hold what is no Unicode; the key from a variable's raw bytes.
     told = "\0".join(parts).encode(errors="surrogatepass")
-    return hmac.new(key.encode(errors="surrogateescape"), told, sha256).hexdigest()[:_HEX_DIGITS]
+    return hmac.digest(key.encode(errors="surrogateescape"), told, "sha256").hex()[:_HEX_DIGITS]
