@@ -1,5 +1,8 @@
 """`make bench-delivery`: `deliver` as deployed beside two simpler ways, at 0 and 10 ms round trip.
 
+Deployed it is as many processes as its manifest has replicas, with one ledger. At 0 ms one alone is
+told beside; at 10 ms one alone is what is held to the bars.
+
 All in one run on one broker, each with a fresh topic, a fresh ledger and a fresh sink of the same
 kind, in turn: a ratio is that of one round, and the median of the rounds counts. A rate is the
 mails that came after the first, by the time between the first and the last.
@@ -11,10 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import yaml
 
 from mailer.migrating import upgrade
 from tests.benchmarks.delivery.load import publish
@@ -29,6 +34,7 @@ from tests.real.waiting import LOOPBACK
 FAR = 0.010  # seconds of a round trip
 PATIENCE = 300.0
 PARTITIONS = 2
+MANIFEST = Path(__file__).parents[3] / "deploy" / "kustomize" / "base" / "deliver-deployment.yaml"
 
 
 def options() -> argparse.Namespace:
@@ -49,15 +55,14 @@ class Bench:
     postgresql: PostgreSQL
     folder: Path
 
-    def deliver(self, count: int, delay: float) -> float:
-        """Return the rate of `deliver` as deployed, with its defaults."""
+    def deliver(self, processes: int, count: int, delay: float) -> float:
+        """Return the rate of `deliver`, with its defaults, as so many processes."""
         with self._filled(count, delay) as (topic, sink, folder):
             url = self.postgresql.url()
             upgrade(url)
             settings = {
                 "PUSH_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
                 "PUSH_GROUP_ID": topic,
-                "PUSH_TRANSACTIONAL_ID": topic,
                 "PUSH_TOPIC_OUTGOING_MAIL": topic,
                 "PUSH_TOPIC_OUTGOING_MAIL_UNDELIVERABLE": f"{topic}-undeliverable",
                 "PUSH_TOPIC_DEAD_LETTER": f"{topic}-dead-letter",
@@ -67,11 +72,12 @@ class Bench:
                 "PUSH_SMTP_PORT": str(sink.port),
                 "PUSH_SMTP_TLS": "none",
             }
-            daemon = spawned("deliver", settings=settings, folder=folder / "deliver")
-            try:
+            with ExitStack() as running:
+                for name in (f"{topic}-{number}" for number in range(processes)):
+                    own = {**settings, "PUSH_TRANSACTIONAL_ID": name}
+                    daemon = spawned("deliver", settings=own, folder=folder / name)
+                    running.callback(daemon.process.end)
                 sink.wait_for(count, PATIENCE)
-            finally:
-                daemon.process.end()
             return rate(sink.taken(), count)
 
     def loop(self, count: int, delay: float) -> float:
@@ -141,30 +147,40 @@ def over(rates: Mapping[str, Sequence[float]], one: str, other: str) -> float:
     return statistics.median(ratios)
 
 
+def replicas() -> int:
+    """Return how many processes `deliver` is deployed as."""
+    return int(yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["spec"]["replicas"])
+
+
 def run(bench: Bench, given: argparse.Namespace) -> list[Figure]:
     """Measure all ways."""
-    deliver, threads = partial(bench.deliver, given.mails), partial(bench.threads, given.mails)
-    loop, far_loop = partial(bench.loop, given.loop_mails), partial(bench.loop, given.far_mails)
+    deployed, alone = partial(bench.deliver, replicas()), partial(bench.deliver, 1)
     near = in_turn(
         given.rounds,
         0.0,
-        {"deliver": partial(deliver, 0.0), "loop": partial(loop, 0.0)},
+        {
+            "deliver": partial(deployed, given.mails, 0.0),
+            "deliver_alone": partial(alone, given.mails, 0.0),
+            "loop": partial(bench.loop, given.loop_mails, 0.0),
+        },
     )
     far = in_turn(
         max(1, given.rounds // 2),
         FAR,
         {
-            "deliver": partial(deliver, FAR),
-            "threads": partial(threads, FAR),
-            "loop": partial(far_loop, FAR),
+            "deliver": partial(deployed, given.mails, FAR),
+            "deliver_alone": partial(alone, given.mails, FAR),
+            "threads": partial(bench.threads, given.mails, FAR),
+            "loop": partial(bench.loop, given.far_mails, FAR),
         },
     )
     return [
         *(told(f"{name}_mails_per_second_0ms", statistics.median(near[name])) for name in near),
         *(told(f"{name}_mails_per_second_10ms", statistics.median(far[name])) for name in far),
+        told("deliver_alone_over_loop_0ms", over(near, "deliver_alone", "loop")),
         at_least("deliver_over_loop_0ms", over(near, "deliver", "loop"), 3.0),
-        at_least("deliver_over_loop_10ms", over(far, "deliver", "loop"), 5.0),
-        at_least("deliver_over_threads_10ms", over(far, "deliver", "threads"), 1.5),
+        at_least("deliver_over_loop_10ms", over(far, "deliver_alone", "loop"), 5.0),
+        at_least("deliver_over_threads_10ms", over(far, "deliver_alone", "threads"), 1.5),
     ]
 
 
