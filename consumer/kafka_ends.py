@@ -26,19 +26,21 @@ def records_before(ends: Mapping[Place, int], reader: Consumer) -> Iterator[Mess
     (`enable.partition.eof`). Raise `KafkaUnavailable` after a minute without a record, and what the
     client reports that no waiting mends.
     """
-    left, heard = dict(ends), monotonic()
+    left: dict[tuple[str | None, int | None], int] = dict(ends.items())
+    heard = monotonic()
     while left:
         for message in reader.consume(MOST, WAIT):
-            place = Place(message.topic() or "", message.partition() or 0)
-            if place not in left:
+            place = message.topic(), message.partition()  # half a million pass here
+            end = left.get(place)
+            if end is None:
                 continue
-            if message.error() is None and (message.offset() or 0) < left[place]:
+            if message.error() is None and (message.offset() or 0) < end:
                 heard = monotonic()
                 yield message
-            elif _is_at_end(message, left[place]):
+            elif _is_at_end(message, end):
                 del left[place]
         if left and monotonic() - heard > STUCK:
-            names = ", ".join(f"{place.topic}/{place.partition}" for place in left)
+            names = ", ".join(f"{topic}/{partition}" for topic, partition in left)
             detail = "no answer, or a transaction that stays open"
             raise KafkaUnavailable(f"Kafka: {names}: {detail}, for {STUCK:g} s")
 

@@ -120,6 +120,9 @@ class KafkaQuestions:
             return
         with kafka_errors():
             try:
+                # A client that is to read a topic that it never heard of waits for the second.
+                for topic in {place.topic for place in left}:
+                    self._reader.list_topics(topic, timeout=ASK)
                 self._reader.assign([TopicPartition(*place, spans[place].first) for place in left])
                 yield from records_before(left, self._reader)
             finally:
