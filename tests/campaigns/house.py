@@ -47,6 +47,13 @@ class House:
             **topics,
         }
 
+    @property
+    def outputs(self) -> list[str]:
+        """Return the topics that workers write in transactions."""
+        return [
+            self.topic(name) for name in ("outgoing-mail", "dead-letter", "evaluation", "repeats")
+        ]
+
     def topic(self, name: str) -> str:
         return f"{self.prefix}-{name}"
 

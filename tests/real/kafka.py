@@ -187,13 +187,16 @@ class Kafka(ServerPart):
         for deleted in admin.delete_records(places).values():
             deleted.result(30)
 
-    def ends(self, topic: str) -> dict[int, int]:
-        """Return the offset after the last record of each partition, uncommitted ones included."""
+    def ends(self, topic: str, isolation: str = "read_uncommitted") -> dict[int, int]:
+        """Return the offset after the last record of each partition, uncommitted ones included.
+
+        With `read_committed` it is the last stable offset: that of the first open transaction.
+        """
         asking = Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": self.fresh_name("ends"),
-                "isolation.level": "read_uncommitted",
+                "isolation.level": isolation,
                 "log_level": 0,
             }
         )

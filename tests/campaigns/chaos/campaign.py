@@ -16,6 +16,7 @@ from tests.campaigns.chaos import faults as fault_kinds
 from tests.campaigns.chaos.aiming import Aim
 from tests.campaigns.chaos.audit import Audit
 from tests.campaigns.chaos.faults import Fault
+from tests.campaigns.chaos.hanging import refuse_if_hanging
 from tests.campaigns.chaos.inputs import Inputs, by_id
 from tests.campaigns.chaos.slots import Slot
 from tests.campaigns.chaos.stage import SESSION, Kill, Stage
@@ -200,6 +201,8 @@ class Campaign:
         end = time.monotonic() + MORE_WITHIN
         while stage.settled() == settled and time.monotonic() < end:
             stage.wait(0.1)
+        if stage.settled() == settled:
+            refuse_if_hanging(self.kafka, stage.house.outputs, stage.wait)
 
     def _calm(self, plan: Plan, stage: Stage) -> int:
         """End the faults and the load, wait until all is settled, and stop the workers in order."""
@@ -209,6 +212,7 @@ class Campaign:
         end = time.monotonic() + PATIENCE
         while (behind := self._behind(stage.house)) != 0:
             if time.monotonic() > end:
+                refuse_if_hanging(self.kafka, stage.house.outputs, stage.wait)
                 raise TimeoutError(
                     f"{behind} records are not settled: {stage.slots[0].process.tail()}"
                 )

@@ -3,12 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.benchmarks.figures import Figure
 from tests.campaigns.chaos import control, figures
 from tests.campaigns.chaos.campaign import CLASSIC, CONSUMER, Campaign, Plan, Result
 from tests.campaigns.chaos.faults import Fault
+from tests.campaigns.chaos.hanging import BrokerAtFault
 from tests.campaigns.chaos.transactions import Hit
 
 
@@ -50,7 +51,7 @@ SHORT = Size(
 
 def run(campaign: Campaign, size: Size) -> list[Figure]:
     """Run the whole series and return what it came to."""
-    results = [_described(campaign.run(plan)) for plan in plans(size)]
+    results = [_described(_run(campaign, plan)) for plan in plans(size)]
     every = [figure for result in results for figure in figures.of_worker(result)]
     if results:
         every += figures.of_all(
@@ -58,8 +59,17 @@ def run(campaign: Campaign, size: Size) -> list[Figure]:
         )
     if size.control_faults:
         campaign.worker = control.process
-        every += figures.of_control(_described(campaign.run(control_plan(size))))
+        every += figures.of_control(_described(_run(campaign, control_plan(size))))
     return every
+
+
+def _run(campaign: Campaign, plan: Plan) -> Result:
+    """Run a plan, and once more with other dice where the broker itself has failed."""
+    try:
+        return campaign.run(plan)
+    except BrokerAtFault as fault:
+        tell(f"{plan.name}: {fault}; this shows nothing of workers: once more")
+        return campaign.run(replace(plan, name=f"{plan.name}_again", seed=plan.seed + 50))
 
 
 def plans(size: Size) -> Iterator[Plan]:
