@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from psycopg import Cursor
-from psycopg.pq import Format
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -162,26 +160,28 @@ def ledger_engine(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError):
         raise InvalidSettings(["the ledger's database URL cannot be read"]) from None
     if backend in ("postgresql", "postgres"):
-        return create_engine(
+        engine = create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             hide_parameters=True,
-            connect_args={
-                "connect_timeout": 10,
-                "tcp_user_timeout": _ANSWERING,
-                "cursor_factory": _InBinary,
-            },
+            connect_args={"connect_timeout": 10, "tcp_user_timeout": _ANSWERING},
         )
+        event.listen(engine, "connect", _ask_in_binary)
+        return engine
     if backend == "sqlite":
         return _sqlite_engine(url)
     raise InvalidSettings(["the ledger's database URL is neither sqlite:// nor postgresql://"])
 
 
-class _InBinary(Cursor[Any]):
-    """Asks for results as PostgreSQL has them: as text, a mail's bytes are twice as long."""
+def _ask_in_binary(connection: Any, _record: object) -> None:
+    """Have results come as PostgreSQL has them: as text, a mail's bytes are twice as long."""
+    plain = connection.cursor_factory
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self.format = Format.BINARY
+    def in_binary(*given: Any, **named: Any) -> Any:
+        cursor = plain(*given, **named)
+        cursor.format = type(cursor.format).BINARY
+        return cursor
+
+    connection.cursor_factory = in_binary
 
 
 def _sqlite_engine(url: str) -> Engine:

@@ -15,7 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported there, not exported
     AdminClient,
     AlterConfigOpType,
@@ -179,6 +186,28 @@ class Kafka(ServerPart):
             return {place.partition: place.offset for place in answer if place.offset >= 0}
         finally:
             asking.close()
+
+    def unstable(self, group: str, topic: str) -> dict[int, int]:
+        """Return the partitions whose offsets a transaction is changing, with the last stable ones.
+
+        That is what the broker says; it is asked for both.
+        """
+        asked = [TopicPartition(topic, place) for place in self._places(topic)]
+        admin = self._admin()  # must outlive its answers
+        stable, last = (
+            admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group, asked)], require_stable=only_stable
+            )[group]
+            .result(30)
+            .topic_partitions
+            for only_stable in (True, False)
+        )
+        unstable = {
+            place.partition
+            for place in stable
+            if place.error is not None and place.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT
+        }
+        return {place.partition: place.offset for place in last if place.partition in unstable}
 
     def forget(self, topic: str, before: Mapping[int, int]) -> None:
         """Delete a topic's records before these offsets, by partition, as retention would."""

@@ -202,17 +202,24 @@ class Campaign:
         while stage.settled() == settled and time.monotonic() < end:
             stage.wait(0.1)
         if stage.settled() == settled:
-            refuse_if_hanging(self.kafka, stage.house.outputs, stage.wait)
+            self._refuse_a_broken_broker(stage)
+
+    def _refuse_a_broken_broker(self, stage: Stage) -> None:
+        house = stage.house
+        inputs = [house.topic(name) for name in INPUTS]
+        refuse_if_hanging(self.kafka, house.prefix, inputs, house.outputs, stage.wait)
 
     def _calm(self, plan: Plan, stage: Stage) -> int:
         """End the faults and the load, wait until all is settled, and stop the workers in order."""
         self.tell(f"{plan.name}: faults are over, waiting until all is settled")
         stage.calm_down()
         assert stage.load.stop() == 0, stage.load.tail()
-        end = time.monotonic() + PATIENCE
+        end, look = time.monotonic() + PATIENCE, time.monotonic() + MORE_WITHIN
         while (behind := self._behind(stage.house)) != 0:
+            if time.monotonic() > look:
+                self._refuse_a_broken_broker(stage)
+                look = end
             if time.monotonic() > end:
-                refuse_if_hanging(self.kafka, stage.house.outputs, stage.wait)
                 raise TimeoutError(
                     f"{behind} records are not settled: {stage.slots[0].process.tail()}"
                 )

@@ -1,12 +1,17 @@
-"""Transactions that a broker never ends, long after they timed out: its own fault, nobody else's.
+"""What a broker never ends, long after it timed out: its own fault, nobody else's.
 
-Seen once in some hundred kills of Apache Kafka 4.4.0, one broker alone: started again, its
-coordinator noted a transaction as committed (CompleteCommit) and had written the marker into none
-of the partitions. No reader of committed records comes past such a place, whatever a client does;
-an operator ends it with `kafka-transactions.sh`, and a campaign on that broker can show nothing.
+Both were seen once in some hundred kills of Apache Kafka 4.4.0, one broker alone, started again:
+
+- The coordinator noted a transaction as committed (CompleteCommit) and had written the marker into
+  none of the partitions. No reader of committed records comes past such a place, whatever a client
+  does; an operator ends it with `kafka-transactions.sh`.
+- The group's coordinator called offsets unstable for minutes, though no transaction was open, its
+  own topic's last stable offset included.
+
+A campaign on such a broker can show nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from confluent_kafka import KafkaException
 
@@ -16,34 +21,45 @@ from tests.real.kafka import Kafka
 #: a broker's way back.
 LONGEST = 45.0
 
-Place = tuple[str, int]  # topic and partition
-
 
 class BrokerAtFault(Exception):
     """The broker has lost what it must not lose."""
 
 
-def refuse_if_hanging(kafka: Kafka, topics: Sequence[str], wait: Callable[[float], None]) -> None:
-    """Raise `BrokerAtFault` where a first open transaction stays for longer than any may."""
-    before = _open(kafka, topics)
+def refuse_if_hanging(
+    kafka: Kafka,
+    group: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    wait: Callable[[float], None],
+) -> None:
+    """Raise `BrokerAtFault` where something stays open for longer than any transaction may."""
+    before = _open(kafka, group, inputs, outputs)
     if not before:
         return
     wait(LONGEST)
-    still = sorted(before.items() & _open(kafka, topics).items())
+    still = sorted(before & _open(kafka, group, inputs, outputs))
     if still:
-        names = ", ".join(f"{topic}/{partition} from {at}" for (topic, partition), at in still)
-        raise BrokerAtFault(f"transactions that the broker never ended: {names}")
+        raise BrokerAtFault("the broker never ended: " + ", ".join(still))
 
 
-def _open(kafka: Kafka, topics: Sequence[str]) -> dict[Place, int]:
-    """Return where each partition's first open transaction begins; none where nobody answers."""
+def _open(kafka: Kafka, group: str, inputs: Sequence[str], outputs: Sequence[str]) -> set[str]:
+    """Name what is open, and since which offset; nothing where nobody answers."""
     try:
-        stable = {topic: kafka.ends(topic, "read_committed") for topic in topics}
-        return {
-            (topic, partition): stable[topic][partition]
-            for topic in topics
-            for partition, end in kafka.ends(topic).items()
-            if stable[topic][partition] < end
-        }
+        return {*_transactions(kafka, outputs), *_offsets(kafka, group, inputs)}
     except KafkaException:
-        return {}
+        return set()
+
+
+def _transactions(kafka: Kafka, topics: Sequence[str]) -> Iterator[str]:
+    for topic in topics:
+        stable = kafka.ends(topic, "read_committed")
+        for partition, end in kafka.ends(topic).items():
+            if stable[partition] < end:
+                yield f"a transaction over {topic}/{partition} from {stable[partition]}"
+
+
+def _offsets(kafka: Kafka, group: str, topics: Sequence[str]) -> Iterator[str]:
+    for topic in topics:
+        for partition, offset in kafka.unstable(group, topic).items():
+            yield f"the committing of {topic}/{partition} after {offset}"
