@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -160,28 +159,14 @@ def ledger_engine(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError):
         raise InvalidSettings(["the ledger's database URL cannot be read"]) from None
     if backend in ("postgresql", "postgres"):
-        engine = create_engine(
+        return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             hide_parameters=True,
             connect_args={"connect_timeout": 10, "tcp_user_timeout": _ANSWERING},
         )
-        event.listen(engine, "connect", _ask_in_binary)
-        return engine
     if backend == "sqlite":
         return _sqlite_engine(url)
     raise InvalidSettings(["the ledger's database URL is neither sqlite:// nor postgresql://"])
-
-
-def _ask_in_binary(connection: Any, _record: object) -> None:
-    """Have results come as PostgreSQL has them: as text, a mail's bytes are twice as long."""
-    plain = connection.cursor_factory
-
-    def in_binary(*given: Any, **named: Any) -> Any:
-        cursor = plain(*given, **named)
-        cursor.format = type(cursor.format).BINARY
-        return cursor
-
-    connection.cursor_factory = in_binary
 
 
 def _sqlite_engine(url: str) -> Engine:
