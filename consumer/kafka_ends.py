@@ -5,7 +5,7 @@ partition that others write without a pause it never does. So a record behind th
 What lies before an end in open transactions is waited for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -19,7 +19,9 @@ MOST = 5_000  # records read at once
 WAIT = 0.05  # seconds until what is there is handed out
 
 
-def records_before(ends: Mapping[Place, int], reader: Consumer) -> Iterator[Message]:
+def records_before(
+    ends: Mapping[Place, int], reader: Consumer, seconds: Callable[[], float] = monotonic
+) -> Iterator[Message]:
     """Yield the records of these partitions before their ends; end once each was reached.
 
     `reader` must have been assigned the partitions, and must be told of their ends
@@ -27,7 +29,7 @@ def records_before(ends: Mapping[Place, int], reader: Consumer) -> Iterator[Mess
     client reports that no waiting mends.
     """
     left: dict[tuple[str | None, int | None], int] = dict(ends.items())
-    heard = monotonic()
+    heard = seconds()
     while left:
         for message in reader.consume(MOST, WAIT):
             place = message.topic(), message.partition()  # half a million pass here
@@ -35,11 +37,11 @@ def records_before(ends: Mapping[Place, int], reader: Consumer) -> Iterator[Mess
             if end is None:
                 continue
             if message.error() is None and (message.offset() or 0) < end:
-                heard = monotonic()
                 yield message
+                heard = seconds()  # not before: whoever took it may have taken long
             elif _is_at_end(message, end):
                 del left[place]
-        if left and monotonic() - heard > STUCK:
+        if left and seconds() - heard > STUCK:
             names = ", ".join(f"{topic}/{partition}" for topic, partition in left)
             detail = "no answer, or a transaction that stays open"
             raise KafkaUnavailable(f"Kafka: {names}: {detail}, for {STUCK:g} s")
