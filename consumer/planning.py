@@ -64,8 +64,8 @@ class Planner:
         is_wanted = False
         try:
             routing, wanting = self.match(record)
-            if not wanting:
-                return _WITHOUT_MAIL[self.rules.unwanted(routing)]
+            if isinstance(wanting, Outcome):  # most records end here
+                return _WITHOUT_MAIL[wanting]
             is_wanted = True
             redrive = redrive_of(record, self.group_id)  # headers are read where a rule wants it
             if redrive is not None and redrive.rule_id is not None:
@@ -109,10 +109,10 @@ class Planner:
             [SettledId(place, key, offset, now) for (place, key), offset in earlier.items()]
         )
 
-    def match(self, record: Record) -> tuple[Routing, tuple[WantedRule, ...]]:
-        """Return a record's routing fields and the rules that want it, or raise `InvalidEvent`."""
+    def match(self, record: Record) -> tuple[Routing, tuple[WantedRule, ...] | Outcome]:
+        """Return a record's routing fields and what the rules say, or raise `InvalidEvent`."""
         routing = self.codec.peek(self.event_types[record.topic], record)
-        return routing, self.rules.wanting(routing)
+        return routing, self.rules.answer(routing)
 
     def _unreadable(self, record: Record, why: Fault, *, is_wanted: bool) -> Share:
         """Return a dead letter; a rule's share stays that rule's, whatever fails of it."""

@@ -4,11 +4,12 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from rules_store.buckets import Buckets
 from rules_store.entries import Match, TenantEntry, compile_tenant, trigger_of
-from rules_store.matching import is_known, is_unchanged
-from rules_store.packing import find_users, unpack
+from rules_store.matching import is_known
+from rules_store.packing import Packed, find_users, unpack
 from rules_store.ports import RejectedRule
 from rules_store.recipients import Verification, recipients_of, resolve_users
 from schemas.events import Routing
@@ -16,6 +17,15 @@ from schemas.rules import Rule, RulesAt, Tenant, TenantRules, WantedRule
 from schemas.vocabulary import EventType, Generation, Outcome, TenantId
 
 logger = logging.getLogger(__name__)
+
+# Attributes of a class of words are slow, and these are asked for with every event.
+_UPDATE: Final = EventType.PAYMENT_STATUS_UPDATED
+_NO_RULES: Final = Outcome.NO_RULES
+_NO_MATCH: Final = Outcome.NO_MATCH
+_UNCHANGED: Final = Outcome.UNCHANGED
+_UNKNOWN_STATUS: Final = Outcome.UNKNOWN_STATUS
+
+_MOST_UNPACKED = 4096  # kept beside the packed ones, some 3 kB each
 
 Entries = Buckets[TenantId, TenantEntry]
 
@@ -29,6 +39,10 @@ class Snapshot:
     rejected_rules: int = 0  #: stored rules that cannot be meant (R5)
     foreign_rules: int = 0  #: rules found under another tenant than their own; must stay 0 (R1)
     verification: Verification = Verification.OFF
+    #: Rules that wanted an event; a snapshot never changes, so neither do they.
+    _unpacked: dict[tuple[TenantId, Packed], WantedRule] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def compile(
@@ -75,31 +89,50 @@ class Snapshot:
         entry = self.entries.find(routing.tenant_id)
         return () if entry is None else entry.matching(routing)
 
-    def wanting(self, routing: Routing) -> tuple[WantedRule, ...]:
-        """Return the rules that want the event, by id; those with nobody to mail to included."""
-        matches = self.matching(routing)
+    def answer(self, routing: Routing) -> tuple[WantedRule, ...] | Outcome:
+        """Return the rules that want the event, or what becomes of one that none wants.
+
+        Rules come by id, those with nobody to mail to included; of outcomes the first that holds.
+        """
+        entry = self.entries.find(routing.tenant_id)
+        if entry is None:
+            return _NO_RULES
+        matches = entry.matching(routing)
         if not matches:
-            return ()
-        entry = self.entries[routing.tenant_id]
+            return _of_unwanted(routing)
         return tuple([self._wanted(entry, match) for match in matches])
 
-    def _wanted(self, entry: TenantEntry, match: Match) -> WantedRule:
-        mask, accounts, packed = match
-        rule = unpack(packed, entry.tenant, trigger_of(mask, accounts))
-        users = resolve_users(find_users(entry.users, rule.internal_recipients))
-        recipients, left_out = recipients_of(rule, entry.tenant, users, self.verification)
-        return WantedRule(tenant=entry.tenant, rule=rule, recipients=recipients, left_out=left_out)
+    def wanting(self, routing: Routing) -> tuple[WantedRule, ...]:
+        """Return the rules that want the event, by id; those with nobody to mail to included."""
+        answer = self.answer(routing)
+        return answer if isinstance(answer, tuple) else ()
 
-    def unwanted(self, routing: Routing) -> Outcome:
-        """Say what becomes of an event that no rule wants; the first that holds wins."""
-        if routing.tenant_id not in self.entries:
-            return Outcome.NO_RULES
-        if routing.event_type is EventType.PAYMENT_STATUS_UPDATED:
-            if not is_known(routing.status):
-                return Outcome.UNKNOWN_STATUS
-            if is_unchanged(routing):
-                return Outcome.UNCHANGED
-        return Outcome.NO_MATCH
+    def _wanted(self, entry: TenantEntry, match: Match) -> WantedRule:
+        """Unpack a rule; one that wants many events is unpacked once."""
+        mask, accounts, packed = match
+        key = (entry.tenant.tenant_id, packed)
+        wanted = self._unpacked.get(key)
+        if wanted is None:
+            rule = unpack(packed, entry.tenant, trigger_of(mask, accounts))
+            users = resolve_users(find_users(entry.users, rule.internal_recipients))
+            recipients, left_out = recipients_of(rule, entry.tenant, users, self.verification)
+            wanted = WantedRule(
+                tenant=entry.tenant, rule=rule, recipients=recipients, left_out=left_out
+            )
+            if len(self._unpacked) >= _MOST_UNPACKED:
+                self._unpacked.clear()
+            self._unpacked[key] = wanted
+        return wanted
+
+
+def _of_unwanted(routing: Routing) -> Outcome:
+    """Say what becomes of an event of a tenant with rules, none of which wants it."""
+    if routing.event_type is _UPDATE:
+        if not is_known(routing.status):
+            return _UNKNOWN_STATUS
+        if routing.status == routing.previous_status:
+            return _UNCHANGED
+    return _NO_MATCH
 
 
 def _is_own(rule: Rule, tenant_rules: TenantRules) -> bool:

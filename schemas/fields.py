@@ -44,14 +44,14 @@ from schemas.vocabulary import (
 Fields = Mapping[str, Any]
 Value = TypeVar("Value")
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SUM = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,5})?")  # domain.md section 4, control_sum
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 def is_uuid(text: str) -> bool:
     """Say whether the text is a UUID in its usual spelling."""
-    return _UUID.fullmatch(text) is not None
+    return UUID_SHAPE.fullmatch(text) is not None
 
 
 def checked_event_id(text: object) -> EventId:

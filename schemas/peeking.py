@@ -9,12 +9,19 @@ third of a chain of closures (performance.md, section 4).
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from schemas.avro import AvroSchema
 from schemas.errors import InvalidEvent
 from schemas.events import Routing
-from schemas.fields import checked_event_id, checked_tenant_id, is_uuid, routing_from_fields
+from schemas.fields import (
+    UUID_SHAPE,
+    checked_event_id,
+    checked_tenant_id,
+    is_uuid,
+    routing_from_fields,
+)
 from schemas.vocabulary import DeadLetterReason, EventType
 
 Peek = Callable[[bytes, int], Routing]
@@ -30,6 +37,7 @@ _ROUTING_FIELDS = {
     ),
 }
 _OPTIONAL = {"previous_status": "None", "account_ids": "()"}  # what a schema without them means
+_ABSENT = {"status": "None", **_OPTIONAL}  # what the other event type has in a field's place
 
 #: The kinds of a routing field that are read here; another kind is for `_read_in_full` to judge.
 _FITTING = {
@@ -47,17 +55,7 @@ def compile_peek(schema: AvroSchema, event_type: EventType) -> Peek:
     It raises `InvalidEvent`: `undecodable` where the bytes end too early or say nonsense,
     `invalid_field` where an id or a status cannot be meant.
     """
-    read = _compiled(schema, event_type) or _read_in_full(schema, event_type)
-
-    def peek(value: bytes, start: int) -> Routing:
-        try:
-            routing = read(value, start)
-        except (IndexError, UnicodeDecodeError, _Damaged) as error:
-            detail = f"not Avro of schema {schema.name}: routing fields are damaged"
-            raise InvalidEvent(DeadLetterReason.UNDECODABLE, detail) from error
-        return checked(routing)
-
-    return peek
+    return _compiled(schema, event_type) or _read_in_full(schema, event_type)
 
 
 def checked(routing: Routing) -> Routing:
@@ -113,17 +111,44 @@ def _texts(value: bytes, at: int) -> tuple[tuple[str, ...], int]:
             at += length
 
 
+# A text that ends behind the value is cut by the slice; whatever is read next then fails, and
+# behind the last step stands a check. So nothing is checked twice on the way.
 _TEXT = """\
-    n = value[at]
-    if n < 0x80 and not n & 1:
-        at += 1
-        end = at + (n >> 1)
-        if end > size: raise Damaged
-    else:
-        n, at = length(value, at)
+        n = value[at]
+        if n & 0x81:
+            n, at = length(value, at)
+        else:
+            at += 1
+            n >>= 1
         end = at + n
-    {name} = value[at:end].decode()
-    at = end
+        {name} = value[at:end].decode()
+        at = end
+"""
+
+_TEXTS = """\
+        {name} = None
+        if value[at] == 2:  # one block of one short text, as most are
+            n = value[at + 1]
+            if not n & 0x81:
+                end = at + 2 + (n >> 1)
+                if value[end] == 0:
+                    {name} = (value[at + 2 : end].decode(),)
+                    at = end + 1
+        if {name} is None:
+            {name}, at = texts(value, at)
+"""
+
+_PEEK = """\
+def peek(value, at):
+    try:
+{steps}\
+        if at > len(value):
+            raise Damaged
+    except (IndexError, UnicodeDecodeError, Damaged) as error:
+        raise damaged() from error
+    if is_uuid(event_id) and {needed}:
+        return new(Routing, (EVENT_TYPE, {arguments}))
+    return checked(Routing(EVENT_TYPE, {arguments}))
 """
 
 
@@ -135,25 +160,33 @@ def _compiled(schema: AvroSchema, event_type: EventType) -> Peek | None:
     if steps is None:
         return None
     given = {name for name, _ in steps}
-    arguments = ", ".join(name if name in given else _OPTIONAL[name] for name in wanted)
-    source = "".join(
-        (
-            "def read(value, at):\n    size = len(value)\n",
-            *(step for _, step in steps),
-            f"    return Routing(EVENT_TYPE, {arguments})\n",
-        )
+    source = _PEEK.format(
+        steps="".join(step for _, step in steps),
+        needed=" and ".join(name for name in ("tenant_id", "status") if name in wanted),
+        arguments=", ".join(
+            name if name in given else _ABSENT[name] for name in Routing._fields[1:]
+        ),
     )
     names: dict[str, Any] = {
         "Routing": Routing,
         "EVENT_TYPE": event_type,
         "Damaged": _Damaged,
+        "checked": checked,
+        "damaged": partial(_damaged, schema),
+        "is_uuid": UUID_SHAPE.fullmatch,
         "length": _length,
+        "new": tuple.__new__,  # what a NamedTuple's own does, without a call in between
         "number": _number,
         "texts": _texts,
     }
     exec(source, names)  # noqa: S102  the text is made of constants and our own field names alone
-    reader: Peek = names["read"]
-    return reader
+    peek: Peek = names["peek"]
+    return peek
+
+
+def _damaged(schema: AvroSchema) -> InvalidEvent:
+    detail = f"not Avro of schema {schema.name}: routing fields are damaged"
+    return InvalidEvent(DeadLetterReason.UNDECODABLE, detail)
 
 
 def _steps(
@@ -184,9 +217,9 @@ def _step(name: str, kind: Any, is_wanted: bool) -> str | None:
         case "optional text":
             return _optional_text(target, kind)
         case "texts":
-            return f"    {target}, at = texts(value, at)\n"
+            return _TEXTS.format(name=target)
         case "number":
-            return "    _, at = number(value, at)\n"
+            return "        _, at = number(value, at)\n"
     return None
 
 
@@ -204,13 +237,16 @@ def _shape(kind: Any) -> str | None:
 
 
 def _optional_text(target: str, kind: list[Any]) -> str:
+    """Return the step over a union; its branches are compared as they are written, twice as big."""
     null_at = kind.index("null")
     nested = "".join(f"    {line}\n" for line in _TEXT.format(name=target).splitlines())
     return (
-        "    branch, at = number(value, at)\n"
-        f"    if branch == {null_at}: {target} = None\n"
-        f"    elif branch == {1 - null_at}:\n{nested}"
-        "    else: raise Damaged\n"
+        "        branch = value[at]\n"
+        "        if branch < 0x80:\n            at += 1\n"
+        "        else:\n            branch, at = number(value, at)\n            branch *= 2\n"
+        f"        if branch == {2 - 2 * null_at}:\n{nested}"
+        f"        elif branch == {2 * null_at}:\n            {target} = None\n"
+        "        else:\n            raise Damaged\n"
     )
 
 
@@ -219,7 +255,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _read_in_full(schema: AvroSchema, event_type: EventType) -> Peek:
-    def read(value: bytes, start: int) -> Routing:
-        return routing_from_fields(event_type, schema.read(value, start))
+    def peek(value: bytes, start: int) -> Routing:
+        return checked(routing_from_fields(event_type, schema.read(value, start)))
 
-    return read
+    return peek

@@ -147,6 +147,36 @@ def test_accounts_are_read_however_the_array_is_cut_into_blocks(blocks: bytes) -
     assert routing.account_ids == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    ("previous", "read"),
+    [
+        pytest.param(b"\x00", None, id="null"),
+        pytest.param(b"\x02\x02P", "P", id="text"),
+        pytest.param(b"\x80\x00", None, id="null in two bytes"),
+        pytest.param(b"\x82\x00\x02P", "P", id="text in two bytes"),
+        pytest.param(b"\x02\x82\x00P", "P", id="length in two bytes"),
+        pytest.param(b"\x01", InvalidEvent, id="a branch below the first"),
+        pytest.param(b"\x04", InvalidEvent, id="a branch behind the last"),
+        pytest.param(b"\xf4\x90\x80\x80", InvalidEvent, id="a branch far behind the last"),
+    ],
+)
+def test_a_union_is_read_however_its_branch_is_written(
+    previous: bytes, read: str | type[Exception] | None
+) -> None:
+    # Would catch a short way for numbers of one byte that forgets the long one.
+    event_id = b"98ab19bc-ef72-47fe-a4b0-6b04ad0d9dcb"
+    head = struct.pack("B", 72) + event_id + b"\x06m-1" + b"\x02S"
+    peek = compile_peek(
+        published(EventType.PAYMENT_STATUS_UPDATED), EventType.PAYMENT_STATUS_UPDATED
+    )
+
+    if isinstance(read, type):
+        with pytest.raises(read, match="damaged"):
+            peek(head + previous + b"\x00", 0)
+    else:
+        assert peek(head + previous + b"\x00", 0).previous_status == read
+
+
 def test_an_instant_outside_the_calendar_spoils_a_required_field_by_name() -> None:
     schema = published(EventType.PAYMENT_FILE_REJECTED)
     fields = {

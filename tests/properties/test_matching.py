@@ -172,7 +172,7 @@ def test_an_event_that_nothing_wants_has_the_first_outcome_that_holds(
 
     verdicts = {judge(rule, routing) for rule in all_rules(found)} - {Verdict.OTHER_TENANT}
 
-    outcome = snapshot.unwanted(routing)
+    outcome = snapshot.answer(routing)
     assert (outcome is Outcome.NO_RULES) == (not verdicts)
     if Verdict.UNKNOWN_STATUS in verdicts:
         assert outcome is Outcome.UNKNOWN_STATUS
