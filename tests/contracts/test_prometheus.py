@@ -41,6 +41,11 @@ class Prometheus:
         answer = self._get(f"/api/v1/query?{urlencode({'query': query})}")
         return [found["metric"] for found in json.loads(answer)["data"]["result"]]
 
+    def alerts(self) -> dict[str, str]:
+        """Return the alerts that it has, and whether each could be evaluated."""
+        groups = json.loads(self._get("/api/v1/rules?type=alert"))["data"]["groups"]
+        return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+
     def is_ready(self) -> bool:
         """Say whether the server answers questions."""
         try:
@@ -71,7 +76,9 @@ def free_port() -> int:
 def retargeted(ports: Mapping[str, int]) -> dict[str, Any]:
     """Return the shipped configuration, scraping this machine's ports once a second."""
     document: dict[str, Any] = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
-    document["global"] |= {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    document["global"] |= every
+    document["rule_files"] = [str(SHIPPED.with_name(name)) for name in document["rule_files"]]
     for job in document["scrape_configs"]:
         ((service,),) = [found["names"] for found in job.pop("dns_sd_configs")]
         job["static_configs"] = [{"targets": [f"127.0.0.1:{ports[service]}"]}]
@@ -178,6 +185,14 @@ def test_every_metric_that_the_page_promises_is_found(scraping: Prometheus, daem
 )
 def test_the_questions_of_operators_have_an_answer(scraping: Prometheus, query: str) -> None:
     wait_until(lambda: bool(scraping.series(query)), query)  # a rate needs two scrapes
+
+
+def test_a_server_with_the_shipped_configuration_asks_for_every_alert(
+    scraping: Prometheus,
+) -> None:
+    wait_until(lambda: {*scraping.alerts().values()} == {"ok"}, "every alert was asked for")
+
+    assert "PushBehind" in scraping.alerts()
 
 
 def test_promtool_accepts_the_configuration_that_is_shipped(prometheus: Path) -> None:
