@@ -33,6 +33,11 @@ class CompactIds:
         """Return the time of the entry that came first; there must be one."""
         return self._times[self._head]
 
+    @property
+    def furthest(self) -> int | None:
+        """Return the greatest offset of all entries; None where there are none."""
+        return max(self._offsets[self._head :], default=None)
+
     def get(self, key: bytes) -> tuple[int, int] | None:
         """Return the offset and the time of a key's newest entry."""
         high, low = _DIGEST.unpack(blake2b(key, digest_size=16).digest())

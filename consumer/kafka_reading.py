@@ -159,8 +159,10 @@ class Reading:
                 self._new[place] = found.position
             self._partitions.taken_over(place)
             self._consumer.resume([TopicPartition(*place)])
-            fields = {"offset": found.position, "ids": len(found.ids)}
-            logger.info("partition_taken_over", extra={"partition": _name(*place), **fields})
+            fields = {"partition": _name(*place), "offset": found.position}
+            logger.info("partition_taken_over", extra=fields | {"ids": len(found.ids)})
+            if found.went_back_from is not None:  # reset by somebody, or forgotten by a broker
+                logger.warning("place_went_back", extra=fields | {"settled": found.went_back_from})
         self._held = None
 
     def _go_to(self, place: TopicPartition) -> None:

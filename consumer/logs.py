@@ -49,6 +49,7 @@ LogAction: TypeAlias = Literal[
     "partition_taken_over",
     "partitions_assigned",
     "partitions_revoked",
+    "place_went_back",
     "policy_breaker_closed",
     "policy_breaker_opened",
     "probe_failed",

@@ -65,6 +65,7 @@ class TakenOver(NamedTuple):
     lost: Lost | None = None  #: what retention took before it was read
     is_new: bool = False  #: no offset was committed yet, so the position should be
     ids_since: int = 0  #: older ids were left in the topic for want of room; milliseconds
+    went_back_from: int | None = None  #: the furthest settled offset, where that is not behind us
 
 
 class Restoring:
@@ -93,7 +94,9 @@ class Restoring:
                 continue
             first = bounds[place].first
             lost = Lost(*place, offset, first - 1) if offset < first else None
-            yield place, TakenOver(max(offset, first), ids[place], lost, False, since)
+            position, settled = max(offset, first), ids[place].furthest
+            back = settled if settled is not None and settled >= position else None
+            yield place, TakenOver(position, ids[place], lost, False, since, back)
         known = self._known(unplaced, ids)
         for place in unplaced:
             position = self._placed(place, committed[place], bounds[place], place in known)

@@ -350,6 +350,29 @@ def test_records_are_settled_once_while_partitions_come_and_go(house: House) -> 
     assert sorted(published) == list(range(50))
 
 
+def test_a_place_that_went_back_is_told_and_what_was_settled_is_known(
+    classic_house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Failed when it was taken in silence: nobody could say why events were repeated.
+    house, copy = classic_house, a_copy()
+    house.put(b"0")
+    house.put(b"1")
+    first = house.open()
+    while sum(house.kafka.committed(house.group, house.topic).values()) < 2:
+        batch = first.collect()
+        if not batch.is_empty:
+            first.settle(batch, [house.an_id(f"id-{r.offset}", r.offset) for r in batch.records])
+    house.opened.pop().close()
+    house.kafka.commit(house.group, house.topic, {0: 1})
+
+    records = collected(house.open(copy), until=holding(1))
+
+    assert values(records) == [b"1"]
+    assert house.knows(copy, "id-1") == 1
+    (told,) = [r for r in caplog.records if r.getMessage() == "place_went_back"]
+    assert (vars(told)["offset"], vars(told)["settled"]) == (1, 1)
+
+
 # --- places that are lost -------------------------------------------------------------------------
 
 

@@ -120,6 +120,22 @@ def test_nothing_is_lost_where_the_earliest_is_the_place() -> None:
     assert taken_over(Broker(offset=15, held=Bounds(15, 20))).lost is None
 
 
+@pytest.mark.parametrize(
+    ("offset", "told"),
+    [
+        pytest.param(8, None, id="behind all that was settled"),
+        pytest.param(7, 7, id="at the last that was settled"),
+        pytest.param(2, 7, id="far before it"),
+    ],
+)
+def test_a_place_before_what_was_settled_is_told(offset: int, told: int | None) -> None:
+    # Seen: a broker that was started again answered with offsets of minutes ago, and all was read
+    # again in silence.
+    found = taken_over(Broker(offset=offset, repeats=[entry("b", 7), entry("a", 4)]))
+
+    assert (found.position, found.went_back_from) == (offset, told)
+
+
 def test_a_partition_that_nobody_knows_begins_at_its_earliest() -> None:
     found = taken_over(Broker(offset=None, held=Bounds(2, 20)))
 
