@@ -189,7 +189,7 @@ class Kafka(ServerPart):
             asking.close()
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Put a group's offsets, by partition, to where somebody wants them; nobody may be in it."""
+        """Put the offsets of a group without members where somebody wants them, by partition."""
         saying = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, "log_level": 0})
         try:
             places = [TopicPartition(topic, place, offset) for place, offset in offsets.items()]
