@@ -202,22 +202,28 @@ class Kafka(ServerPart):
 
         That is what the broker says; it is asked for both.
         """
-        asked = [TopicPartition(topic, place) for place in self._places(topic)]
-        admin = self._admin()  # must outlive its answers
-        stable, last = (
-            admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group, asked)], require_stable=only_stable
-            )[group]
-            .result(30)
-            .topic_partitions
-            for only_stable in (True, False)
-        )
-        unstable = {
-            place.partition
-            for place in stable
-            if place.error is not None and place.error.code() == KafkaError.UNSTABLE_OFFSET_COMMIT
+        unstable = set(self._places(topic)) - self.stable(group, topic).keys()
+        last = self._offsets(group, topic, stable=False)
+        return {p.partition: p.offset for p in last if p.partition in unstable}
+
+    def stable(self, group: str, topic: str) -> dict[int, int]:
+        """Return a group's offsets that no transaction is changing, -1001 where there are none."""
+        answer = self._offsets(group, topic, stable=True)
+        unstable = KafkaError.UNSTABLE_OFFSET_COMMIT
+        return {
+            place.partition: place.offset
+            for place in answer
+            if place.error is None or place.error.code() != unstable
         }
-        return {place.partition: place.offset for place in last if place.partition in unstable}
+
+    def _offsets(self, group: str, topic: str, *, stable: bool) -> list[TopicPartition]:
+        asked = [TopicPartition(topic, place) for place in self._places(topic)]
+        admin = self._admin()  # must outlive its answer
+        answer = admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, asked)], require_stable=stable
+        )
+        places: list[TopicPartition] = answer[group].result(30).topic_partitions
+        return places
 
     def forget(self, topic: str, before: Mapping[int, int]) -> None:
         """Delete a topic's records before these offsets, by partition, as retention would."""

@@ -1,17 +1,20 @@
-"""What a broker never ends, long after it timed out: its own fault, nobody else's.
+"""What a broker never ends, or has forgotten: its own fault, nobody else's.
 
-Both were seen once in some hundred kills of Apache Kafka 4.4.0, one broker alone, started again:
+All were seen, each once or twice in some hundred kills of Apache Kafka 4.4.0, one broker alone,
+started again:
 
 - The coordinator noted a transaction as committed (CompleteCommit) and had written the marker into
   none of the partitions. No reader of committed records comes past such a place, whatever a client
   does; an operator ends it with `kafka-transactions.sh`.
 - The group's coordinator called offsets unstable for minutes, though no transaction was open, its
   own topic's last stable offset included.
+- The group's coordinator answered with the offsets of minutes ago, for all partitions those of one
+  instant, though its own topic held all commits since, each with its marker.
 
 A campaign on such a broker can show nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from confluent_kafka import KafkaException
 
@@ -41,6 +44,32 @@ def refuse_if_hanging(
     still = sorted(before & _open(kafka, group, inputs, outputs))
     if still:
         raise BrokerAtFault("the broker never ended: " + ", ".join(still))
+
+
+Offsets = Mapping[tuple[str, int], int]  # by topic and partition
+
+
+def refuse_if_forgotten(before: Offsets, after: Offsets) -> None:
+    """Raise `BrokerAtFault` where an offset that was answered as stable is greater than a later one.
+
+    `after` is asked for as soon as a broker is back, before workers have joined their group again.
+    """
+    forgotten = [
+        f"{topic}/{partition} went from {offset} to {after[topic, partition]}"
+        for (topic, partition), offset in sorted(before.items())
+        if after.get((topic, partition), offset) < offset
+    ]
+    if forgotten:
+        raise BrokerAtFault("the broker forgot what was committed: " + ", ".join(forgotten))
+
+
+def stable_offsets(kafka: Kafka, group: str, topics: Sequence[str]) -> Offsets:
+    """Return a group's offsets that no transaction is changing; raise `KafkaException` if away."""
+    return {
+        (topic, partition): offset
+        for topic in topics
+        for partition, offset in kafka.stable(group, topic).items()
+    }
 
 
 def _open(kafka: Kafka, group: str, inputs: Sequence[str], outputs: Sequence[str]) -> set[str]:

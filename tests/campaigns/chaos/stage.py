@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, KafkaException
 
 from tests.campaigns.chaos.aiming import Aim
 from tests.campaigns.chaos.faults import Fault
+from tests.campaigns.chaos.hanging import Offsets, refuse_if_forgotten, stable_offsets
 from tests.campaigns.chaos.slots import Slot
 from tests.campaigns.house import INPUTS, House
 from tests.real.kafka import Kafka
@@ -32,6 +33,7 @@ SESSION = 3.0  # seconds until the broker gives a silent member's partitions awa
 Look = Callable[[Callable[[], None], Callable[[], None]], tuple[str, int] | None]
 
 PATIENCE = 4  # times a part's own patience
+FIRST_ANSWER = 30.0  # seconds until the group's coordinator has loaded what it knows
 
 
 class Kill(NamedTuple):
@@ -197,11 +199,22 @@ class Stage:
     # --- broker and database ---------------------------------------------------------------------
 
     def _broker_kill(self) -> bool:
+        before = self._stable_offsets()
         self.kafka.kill()
         self.wait(self.chance.uniform(0.2, 3.0))
         self.kafka.server.start()
         _wait_patiently(self.kafka.wait_until_ready)
+        refuse_if_forgotten(before, self._stable_offsets())
         return True
+
+    def _stable_offsets(self) -> Offsets:
+        """Return the first answer that the broker gives, or nothing where it gives none."""
+        topics = [self.house.topic(name) for name in INPUTS]
+        end = time.monotonic() + FIRST_ANSWER
+        while time.monotonic() < end:
+            with suppress(KafkaException):
+                return stable_offsets(self.kafka, self.house.prefix, topics)
+        return {}
 
     def _broker_pause(self) -> bool:
         self.kafka.pause()

@@ -5,8 +5,14 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tests.campaigns.chaos.hanging import BrokerAtFault, refuse_if_hanging
+from tests.campaigns.chaos.hanging import (
+    BrokerAtFault,
+    refuse_if_forgotten,
+    refuse_if_hanging,
+    stable_offsets,
+)
 from tests.real.kafka import Kafka
+from tests.real.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 
@@ -59,3 +65,32 @@ def test_offsets_that_nobody_ends_committing_are_the_brokers_fault(
 
     with pytest.raises(BrokerAtFault, match=f"the committing of {topic}/0"):
         refuse_if_hanging(kafka, topic, [topic], [], lambda _: None)
+
+
+def test_offsets_that_a_start_took_back_are_the_brokers_fault() -> None:
+    with pytest.raises(BrokerAtFault, match="in/1 went from 93368 to 23450"):
+        refuse_if_forgotten({("in", 0): 7, ("in", 1): 93_368}, {("in", 0): 7, ("in", 1): 23_450})
+
+
+def test_an_offset_that_is_lost_altogether_is_forgotten_too() -> None:
+    with pytest.raises(BrokerAtFault, match="from 7 to -1001"):
+        refuse_if_forgotten({("in", 0): 7}, {("in", 0): -1001})
+
+
+def test_offsets_that_went_on_or_gave_no_answer_are_nobodys_fault() -> None:
+    refuse_if_forgotten({("in", 0): 7, ("in", 1): 7, ("in", 2): 7}, {("in", 0): 7, ("in", 1): 9})
+
+
+def test_an_offset_that_a_transaction_is_changing_is_not_compared(
+    kafka: Kafka, topic: str, producer: Producer
+) -> None:
+    asking = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": topic})
+    group = asking.consumer_group_metadata()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], group, 10)
+    open_ = stable_offsets(kafka, topic, [topic])
+    producer.commit_transaction(30)
+    producer.begin_transaction()
+    asking.close()
+
+    wait_until(lambda: stable_offsets(kafka, topic, [topic]) == {(topic, 0): 1}, "it is stable")
+    assert open_ == {}
