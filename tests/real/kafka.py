@@ -71,9 +71,8 @@ PROPERTIES = {
     "group.consumer.session.timeout.ms": "6000",
     "group.consumer.min.heartbeat.interval.ms": "500",
     "group.consumer.heartbeat.interval.ms": "1000",
-    # The broker's own session is the default's (9 s). A broker that is started again first takes up
-    # what it led before; with 2 s its controller took that away amid the loading, and Apache Kafka
-    # 4.4.0 went on with half of a group's committed offsets.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
 }
 LOGGING = """\
 status=error

@@ -50,7 +50,7 @@ Offsets = Mapping[tuple[str, int], int]  # by topic and partition
 
 
 def refuse_if_forgotten(before: Offsets, after: Offsets) -> None:
-    """Raise `BrokerAtFault` where an offset that was answered as stable is greater than a later one.
+    """Raise `BrokerAtFault` where an offset is less than it was, answered as stable both times.
 
     `after` is asked for as soon as a broker is back, before workers have joined their group again.
     """
