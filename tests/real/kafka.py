@@ -41,7 +41,7 @@ from tests.real.parts import ServerPart, first_to_start, start_or_leave_out
 from tests.real.processes import Process
 from tests.real.waiting import LOOPBACK, free_port, listens, wait_until
 
-VERSION = "4.4.0"
+VERSION = os.environ.get("PUSH_TEST_KAFKA") or "4.4.0"
 POM = Path(__file__).with_name("kafka-pom.xml")
 PATIENCE = 60.0  # seconds until a broker answers
 ROOM = 2 * 1024**3  # bytes that must be free on a memory file system before it is used
@@ -314,7 +314,8 @@ def _in_a_container() -> Kafka:
 
 def jars() -> Path:
     """Return the folder of a broker's jars; raise `LeftOut` if they cannot be had."""
-    return kept(f"kafka/{VERSION}", [COPY_DEPENDENCIES, "-f", str(POM), "-DincludeScope=runtime"])
+    goal = [COPY_DEPENDENCIES, "-f", str(POM), "-DincludeScope=runtime"]
+    return kept(f"kafka/{VERSION}", [*goal, f"-Dkafka.version={VERSION}"])
 
 
 def tools() -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import ZipFile
 
 from tests.real import found
 from tests.real.containers import Container
@@ -20,7 +21,8 @@ from tests.real.parts import Runs
 from tests.real.processes import Process
 
 OFFSETS = "__consumer_offsets"
-TOOL = "org.apache.kafka.tools.DumpLogSegments"
+TOOL = "org/apache/kafka/tools/DumpLogSegments"
+OLDER = "kafka/tools/DumpLogSegments"  # where Apache Kafka 4.1 has it
 
 
 class Step(NamedTuple):
@@ -67,7 +69,7 @@ def _dumped_here(broker: Runs) -> str:
     segments = sorted(logs.glob("__transaction_state-*/*.log"))
     return subprocess.run(
         [
-            *(found.java() or "java", "-Xmx256m", TOOL, "--transaction-log-decoder"),
+            *(found.java() or "java", "-Xmx256m", _tool(), "--transaction-log-decoder"),
             *("--files", ",".join(map(str, segments))),
         ],
         env=os.environ | {"CLASSPATH": f"{jars()}/*:{tools()}/*"},
@@ -76,6 +78,13 @@ def _dumped_here(broker: Runs) -> str:
         text=True,
         check=True,
     ).stdout
+
+
+def _tool() -> str:
+    """Return the tool's class, by the name that this version has for it."""
+    (jar,) = tools().glob("kafka-tools-*.jar")
+    has_it = f"{TOOL}.class" in ZipFile(jar).namelist()
+    return (TOOL if has_it else OLDER).replace("/", ".")
 
 
 def _dumped_inside(container: Container) -> str:
