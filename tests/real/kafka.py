@@ -41,7 +41,7 @@ from tests.real.parts import ServerPart, first_to_start, start_or_leave_out
 from tests.real.processes import Process
 from tests.real.waiting import LOOPBACK, free_port, listens, wait_until
 
-VERSION = os.environ.get("PUSH_TEST_KAFKA") or "4.4.0"
+VERSION = os.environ.get("TEST_KAFKA_VERSION") or "4.4.0"
 POM = Path(__file__).with_name("kafka-pom.xml")
 PATIENCE = 60.0  # seconds until a broker answers
 ROOM = 2 * 1024**3  # bytes that must be free on a memory file system before it is used
