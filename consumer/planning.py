@@ -63,10 +63,10 @@ class Planner:
         """
         is_wanted = False
         try:
-            routing, wanting = self.match(record)
-            if isinstance(wanting, Outcome):  # most records end here
-                return _WITHOUT_MAIL[wanting]
-            is_wanted = True
+            routing, answer = self.match(record)
+            if isinstance(answer, Outcome):  # most records end here
+                return _WITHOUT_MAIL[answer]
+            is_wanted, wanting = True, answer
             redrive = redrive_of(record, self.group_id)  # headers are read where a rule wants it
             if redrive is not None and redrive.rule_id is not None:
                 wanting = tuple(w for w in wanting if w.rule.rule_id == redrive.rule_id)

@@ -25,7 +25,8 @@ _NO_MATCH: Final = Outcome.NO_MATCH
 _UNCHANGED: Final = Outcome.UNCHANGED
 _UNKNOWN_STATUS: Final = Outcome.UNKNOWN_STATUS
 
-_MOST_UNPACKED = 4096  # kept beside the packed ones, some 3 kB each
+_MOST_UNPACKED = 4096  # kept beside the packed ones, some 3 kB each …
+_MOST_NAMED = 16  # … and no more readers than that: a rule may name thousands
 
 Entries = Buckets[TenantId, TenantEntry]
 
@@ -119,9 +120,10 @@ class Snapshot:
             wanted = WantedRule(
                 tenant=entry.tenant, rule=rule, recipients=recipients, left_out=left_out
             )
-            if len(self._unpacked) >= _MOST_UNPACKED:
-                self._unpacked.clear()
-            self._unpacked[key] = wanted
+            if len(recipients) + len(left_out) <= _MOST_NAMED:
+                if len(self._unpacked) >= _MOST_UNPACKED:
+                    self._unpacked.clear()
+                self._unpacked[key] = wanted
         return wanted
 
 

@@ -12,7 +12,7 @@ from schemas.avro import AvroSchema, Fields
 
 Write = Callable[[Fields, bytes], bytes]
 
-_SIZES = 8192  # made beforehand: that many bytes have nearly all texts, a mail's HTML included
+_SIZES = tuple(bytes([size * 2]) for size in range(64))  # those that zigzag makes one byte of
 
 
 def compile_writer(schema: AvroSchema) -> Write:
@@ -22,7 +22,7 @@ def compile_writer(schema: AvroSchema) -> Write:
         return schema.write
     names = [field["name"] for field in schema.declared["fields"]]
     source = "\n ".join(["def write(fields, prefix):", *_lines(names, kinds)])
-    scope: dict[str, Any] = {"sizes": tuple(map(number, range(_SIZES))), "number": number}
+    scope: dict[str, Any] = {"sizes": _SIZES, "number": number}
     exec(source, scope)  # noqa: S102  made of the kinds above and of names in repr
     write: Write = scope["write"]
     return write
@@ -56,7 +56,7 @@ def _lines(names: list[str], kinds: list[str]) -> Iterator[str]:
     for at, (name, kind) in enumerate(zip(names, kinds, strict=True)):
         head, text, value = f"h{at}", f"t{at}", f"fields[{name!r}]"
         parts.append(head)
-        size = f"sizes[len({text})] if len({text}) < {_SIZES} else number(len({text}))"
+        size = f"sizes[len({text})] if len({text}) < 64 else number(len({text}))"
         match kind:
             case "string":
                 yield f"{text} = {value}.encode(); {head} = {size}"

@@ -36,6 +36,14 @@ def producer(kafka: Kafka, topic: str) -> Iterator[Producer]:
     opened.commit_transaction(30)
 
 
+def mark(kafka: Kafka, topic: str, producer: Producer) -> None:
+    """Say within the producer's transaction that the topic's group has read its first record."""
+    asking = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": topic})
+    group = asking.consumer_group_metadata()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], group, 10)
+    asking.close()
+
+
 def test_a_transaction_that_outlasts_every_timeout_is_the_brokers_fault(
     kafka: Kafka, topic: str, producer: Producer
 ) -> None:
@@ -58,10 +66,7 @@ def test_a_transaction_that_gives_way_to_the_next_is_not(
 def test_offsets_that_nobody_ends_committing_are_the_brokers_fault(
     kafka: Kafka, topic: str, producer: Producer
 ) -> None:
-    asking = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": topic})
-    group = asking.consumer_group_metadata()
-    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], group, 10)
-    asking.close()
+    mark(kafka, topic, producer)
 
     with pytest.raises(BrokerAtFault, match=f"the committing of {topic}/0"):
         refuse_if_hanging(kafka, topic, [topic], [], lambda _: None)
@@ -84,13 +89,10 @@ def test_offsets_that_went_on_or_gave_no_answer_are_nobodys_fault() -> None:
 def test_an_offset_that_a_transaction_is_changing_is_not_compared(
     kafka: Kafka, topic: str, producer: Producer
 ) -> None:
-    asking = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": topic})
-    group = asking.consumer_group_metadata()
-    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], group, 10)
+    mark(kafka, topic, producer)
     open_ = stable_offsets(kafka, topic, [topic])
     producer.commit_transaction(30)
     producer.begin_transaction()
-    asking.close()
 
     wait_until(lambda: stable_offsets(kafka, topic, [topic]) == {(topic, 0): 1}, "it is stable")
     assert open_ == {}

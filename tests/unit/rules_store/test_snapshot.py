@@ -133,3 +133,14 @@ def test_rules_that_wanted_an_event_are_kept_up_to_a_number(
 
     assert wanting == [["r-0", "r-1", "r-2"]] * 2
     assert len(snapshot._unpacked) <= 2
+
+
+def test_a_rule_with_very_many_readers_is_not_kept_unpacked() -> None:
+    # Would catch: a worker that grows by hundreds of megabytes, since rules may name thousands.
+    many = tuple(UserId(f"u-{number}") for number in range(1000))
+    snapshot = Snapshot.compile(rules_at(a_tenant_with(a_rule(internal_recipients=many))))
+
+    (wanted,) = snapshot.wanting(a_routing())
+
+    assert len(wanted.left_out) == 1000
+    assert snapshot._unpacked == {}
