@@ -6,7 +6,7 @@ and is never lost; a key that is there already is not taken in again (email.md, 
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,9 +24,10 @@ logger = logging.getLogger(__name__)
 class TakenIn(NamedTuple):
     """What became of a batch of outgoing-mail records."""
 
-    fresh: int = 0
-    known: int = 0  #: the ledger had their mail ids already
-    unreadable: int = 0
+    publications: Sequence[Publication]
+    fresh: int
+    known: int  #: the ledger had their mail ids already
+    unreadable: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,18 +41,21 @@ class Intake:
     now: Callable[[], datetime]  # aware UTC
     count: Callable[[int, int, int, float], None]  # fresh, known, unreadable, seconds
     taken_in: Callable[[], None]  # told when there is something new in the ledger
-    _taken: TakenIn = field(default_factory=TakenIn)
 
-    def publications(self, batch: Batch) -> Sequence[Publication]:
-        """Make the batch's mails durable and return its dead letters; see `Work`."""
+    def prepare(self, batch: Batch, _: TakenIn | None = None) -> TakenIn:
+        """Make the batch's mails durable and decide about its dead letters; see `Work`."""
         read = [self._read(record) for record in batch.records]
         arrivals = [arrival for arrival in read if isinstance(arrival, Arrival)]
         letters = [letter for letter in read if isinstance(letter, DeadLetter)]
         fresh = self.ledger.take_in(arrivals) if arrivals else 0
         if fresh:
             self.taken_in()
-        self._taken = TakenIn(fresh, len(arrivals) - fresh, len(letters))
-        return tuple(self.publisher.letters(letters, self.now()))
+        return TakenIn(
+            tuple(self.publisher.letters(letters, self.now())),
+            fresh,
+            len(arrivals) - fresh,
+            len(letters),
+        )
 
     def _read(self, record: Record) -> Arrival | DeadLetter:
         try:
@@ -63,8 +67,15 @@ class Intake:
             reason = DeadLetterReason.INVALID_FIELD
             return DeadLetter(record=record, reason=reason, detail=str(error))
 
-    def settled(self, batch: Batch, seconds: float) -> None:
+    def settled(self, prepared: TakenIn, seconds: float) -> None:
         """Count and log what was taken in; see `Work`."""
-        self.count(*self._taken, seconds)
-        fields = {**self._taken._asdict(), "records": len(batch.records), "seconds": seconds}
+        _, fresh, known, unreadable = prepared
+        self.count(fresh, known, unreadable, seconds)
+        fields = {
+            "fresh": fresh,
+            "known": known,
+            "unreadable": unreadable,
+            "records": fresh + known + unreadable,
+            "seconds": seconds,
+        }
         logger.info("mails_taken_in", extra=fields)

@@ -20,6 +20,15 @@ logger = logging.getLogger(__name__)
 PlannerFor = Callable[[Snapshot, Decision], Planner]
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A batch's plan, and what is so once it is settled."""
+
+    plan: Plan
+    publications: Sequence[Publication]
+    seen: Seen  #: by the breaker, this batch included
+
+
 @dataclass(slots=True, kw_only=True)
 class Evaluating:
     """Plans each batch by the rules of one generation; the rules change between batches only."""
@@ -32,30 +41,30 @@ class Evaluating:
     matched: Callable[[float], None]  # told how long one record of each batch took to match
     enter: Callable[[Iterable[SettledId]], None] = lambda _: None  # told of ids that are committed
     breaker: Breaker | None = None  # None: however much fails becomes dead letters
-    _plan: Plan = field(default_factory=lambda: Plan(shares=(), evaluations=()))
     _seen: Seen = field(default_factory=Seen)  # of what is settled
-    _seen_then: Seen = field(default_factory=Seen)  # once the plan is settled too
 
-    def publications(self, batch: Batch) -> Sequence[Publication]:
+    def prepare(self, batch: Batch, under_way: Evaluated | None = None) -> Evaluated:
         """Decide what the batch asks for; see `Work`.
 
         Raise `TooManyFaults` where so much fails that none of it should become a dead letter.
         """
         snapshot, at = self.rules(), whole_milliseconds(self.now())
         planner = self.planner_for(snapshot, Decision(at, snapshot.generation))
-        self._plan = planner.plan(batch)
+        plan = planner.plan(batch, under_way.plan.settled if under_way else ())
+        seen = under_way.seen if under_way else self._seen
         if self.breaker is not None:
-            self._seen_then = self.breaker.after(self._seen, self._plan, at)
+            seen = self.breaker.after(seen, plan, at)
         if batch.records:
             self.matched(_seconds_to_match(planner, batch.records[-1]))
-        return self.publisher.publications(self._plan, failed_at=at)
+        return Evaluated(plan, self.publisher.publications(plan, failed_at=at), seen)
 
-    def settled(self, batch: Batch, seconds: float) -> None:
+    def settled(self, prepared: Evaluated, seconds: float) -> None:
         """Count and log what was settled; see `Work`."""
-        self.enter(self._plan.settled)  # not before: the commit is known to have succeeded
-        self._seen = self._seen_then
-        self.count(self._plan, seconds)
-        _log(self._plan, len(batch.records), seconds)
+        plan = prepared.plan
+        self.enter(plan.settled)  # not before: the commit is known to have succeeded
+        self._seen = prepared.seen
+        self.count(plan, seconds)
+        _log(plan, seconds)
 
 
 def _seconds_to_match(planner: Planner, record: Record) -> float:
@@ -71,12 +80,12 @@ def whole_milliseconds(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def _log(plan: Plan, records: int, seconds: float) -> None:
+def _log(plan: Plan, seconds: float) -> None:
     mails = sum(len(share.mails) for share in plan.asking)
     level = logging.INFO if mails else logging.DEBUG
     if logger.isEnabledFor(level):
         fields = {
-            "records": records,
+            "records": len(plan.shares),
             "mails": mails,
             "outcomes": {str(outcome): count for outcome, count in plan.outcomes().items()},
             "seconds": round(seconds, 4),

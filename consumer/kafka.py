@@ -1,6 +1,7 @@
 """An `EventStream` on one consumer and one transactional producer (kafka.md, sections 1 to 6).
 
-One batch is one transaction, begun and committed between two calls to `collect`. After any failure
+What is collected is settled in parts, one transaction each, begun and committed between two calls
+to `collect`; which thread settles is all the same, as long as nobody collects. After any failure
 a new producer decides its predecessor's transaction, and the broker is asked what is true; nothing
 is guessed, and no record is read from a partition of the batch before that was sought to its place.
 """
@@ -19,7 +20,8 @@ class KafkaStream:
     def __init__(self, reading: Reading, transactions: Transactions) -> None:
         self._reading = reading
         self._transactions = transactions
-        self._unsettled: Mapping[Place, int] = {}  # where the batch begins that is not settled
+        self._unsettled: dict[Place, int] = {}  # where begins what was collected and is not settled
+        self._collected: Mapping[Place, int] = {}  # where it ends
 
     @property
     def assigned(self) -> bool:
@@ -38,14 +40,17 @@ class KafkaStream:
 
     def _hold(self, batch: Batch) -> None:
         """Note where to go back to if this is not settled."""
-        self._unsettled = batch.starts()
+        self._unsettled, self._collected = batch.starts(), batch.ends()
 
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish and mark in one transaction; see `EventStream`."""
         ends = self._reading.ends(batch)
         with kafka_errors():
             self._transactions.settle(publications, ends, self._reading.group)
-        self._unsettled = {}
+        for place, end in batch.ends().items():
+            self._unsettled[place] = end
+            if end >= self._collected.get(place, end):
+                del self._unsettled[place]
         self._reading.settled(batch)
 
     def close(self) -> None:

@@ -75,12 +75,14 @@ def stream(
     topics: Sequence[str],
     most: int,
     wait: float = 0.0,
+    ahead: int = 0,
     memory: Memory | None = None,
     beat: Callable[[], None] = lambda: None,
 ) -> KafkaStream:
     """Return a stream that has not asked any broker yet.
 
-    A batch is full with `most` records or after `wait` seconds; `beat` is called before each step
+    A batch is full with `most` records or after `wait` seconds; where it is full, what waits
+    already is collected with it, up to `ahead` records in all. `beat` is called before each step
     that may take long.
     """
     questions = _questions(brokers, group_id, memory)
@@ -97,6 +99,7 @@ def stream(
         memory.copy if memory else Nothing(),
         most=most,
         wait=wait,
+        ahead=ahead,
     )
     transactions = Transactions(lambda: brokers.producer(transactional_id), transactional_id, beat)
     return KafkaStream(reading, transactions)

@@ -44,8 +44,12 @@ class Reading:
         *,
         most: int,
         wait: float,
+        ahead: int = 0,
     ) -> None:
-        """Make no client yet; a batch is full with `most` records or after `wait` seconds."""
+        """Make no client yet; a batch is full with `most` records or after `wait` seconds.
+
+        Where it is full, what waits already is collected with it, up to `ahead` records in all.
+        """
         self._new_consumer = new_consumer
         self._joined: Consumer | None = None
         self._topics = list(topics)
@@ -53,6 +57,7 @@ class Reading:
         self._copy = copy
         self._most = most
         self._wait = wait
+        self._ahead = ahead
         self._partitions = Partitions()
         self._held: Ended | None = None  # a take-over that has ended and could not be applied yet
         self._lost: dict[Place, Lost] = {}  # found, and told in the next batch
@@ -82,6 +87,10 @@ class Reading:
         hold(Batch(tuple(records), lost))
         if first is not None:  # a rebalance may run in here:
             records += self._records(self._consumer.consume(self._most - 1, self._wait))
+            if len(records) == self._most < self._ahead:
+                hold(Batch(tuple(records), lost))
+                more = self._ahead - self._most
+                records += self._records(self._consumer.consume(more, 0.0))
             records = self._partitions.kept(records)  # what it took from us is dropped
         batch = Batch(tuple(records), self._lost_and_ours())
         hold(batch)

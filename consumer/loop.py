@@ -1,14 +1,21 @@
-"""Collect a batch, do its work, settle it: what both daemons run. Each batch takes effect once."""
+"""Collect, prepare, settle: what both daemons run. Each batch takes effect once.
+
+What was collected is settled in parts of at most `most` records, each in a transaction of its own.
+While one is settled on a thread beside, the next is prepared: a small transaction is mostly waiting
+for the broker. Nothing is collected before all of them have ended, well or not.
+"""
 
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain, repeat
 from time import perf_counter
+from typing import Generic
 
-from consumer.ports import EventStream, Work
+from consumer.ports import EventStream, P, Work
 from schemas.errors import Temporary
 from schemas.records import Batch
 
@@ -17,52 +24,85 @@ logger = logging.getLogger(__name__)
 #: The waits after 1, 2, … failures in a row; the last goes on. All stay below the 30 s that
 #: `max.poll.interval.ms` leaves room for.
 SCHEDULE = tuple(timedelta(seconds=s) for s in (0.1, 0.5, 1, 2, 5, 10))
+#: Seconds after a collection in which another part may begin: nobody hears of a rebalance before
+#: the next. What is left then comes again.
+LONGEST = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loop:
+def one_thread() -> Executor:
+    """Return a thread beside the loop's own."""
+    return ThreadPoolExecutor(1, "settling")
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay(Generic[P]):
+    """A part that is being settled."""
+
+    prepared: P
+    began: float
+    settling: Future[None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Loop(Generic[P]):
     """Runs until asked to stop; `Fatal` is not caught, it ends the process and a human looks."""
 
     stream: EventStream
-    work: Work
+    work: Work[P]
+    most: int  # records that are settled together
     stop: threading.Event
     beat: Callable[[], None]  # called before each step: the loop is alive
     collected: Callable[[Batch], None]  # told of each collection, the empty ones too
     postponed: Callable[[str], None]  # told the kind of each temporary failure
     schedule: Sequence[timedelta] = SCHEDULE
+    longest: float = LONGEST
+    beside: Callable[[], Executor] = one_thread  # where a part is settled
+    _pauses: Iterator[timedelta] = field(init=False)
 
     def run(self) -> None:
         """Settle one batch after another until asked to stop."""
-        waiting = pauses(self.schedule)
-        while not self.stop.is_set():
-            self.beat()
-            try:
-                if self._settle_one():
-                    waiting = pauses(self.schedule)
-            except Temporary as error:
-                pause = next(waiting)
-                kind = type(error).__name__
-                self.postponed(kind)
-                fields = {
-                    "error_type": kind,
-                    "detail": str(error),
-                    "pause_s": pause.total_seconds(),
-                }
-                logger.warning("batch_postponed", extra=fields)
-                self.stop.wait(pause.total_seconds())
+        self._pauses = pauses(self.schedule)
+        with self.beside() as beside:
+            while not self.stop.is_set():
+                self.beat()
+                try:
+                    self._settle_what_waits(beside)
+                except Temporary as error:
+                    self._postpone(error)
 
-    def _settle_one(self) -> bool:
+    def _settle_what_waits(self, beside: Executor) -> None:
         batch = self.stream.collect()
         self.collected(batch)
-        if batch.is_empty:
-            return False
-        began = perf_counter()
-        self.beat()
-        publications = self.work.publications(batch)
-        self.beat()
-        self.stream.settle(batch, publications)
-        self.work.settled(batch, perf_counter() - began)
-        return True
+        until = perf_counter() + self.longest
+        under_way: UnderWay[P] | None = None
+        for part in batch.parts(self.most):
+            began = perf_counter()
+            self.beat()
+            try:
+                prepared = self.work.prepare(part, under_way.prepared if under_way else None)
+            finally:
+                self._await(under_way)
+            self.beat()
+            settling = beside.submit(self.stream.settle, part, prepared.publications)
+            under_way = UnderWay(prepared, began, settling)
+            if self.stop.is_set() or perf_counter() > until:
+                break
+        self._await(under_way)
+
+    def _await(self, under_way: UnderWay[P] | None) -> None:
+        """Wait until a part is settled; raise why it is not. What was prepared after it is void."""
+        if under_way is None:
+            return
+        under_way.settling.result()
+        self.work.settled(under_way.prepared, perf_counter() - under_way.began)
+        self._pauses = pauses(self.schedule)
+
+    def _postpone(self, error: Temporary) -> None:
+        pause, kind = next(self._pauses), type(error).__name__
+        self.postponed(kind)
+        fields = {"error_type": kind, "detail": str(error), "pause_s": pause.total_seconds()}
+        logger.warning("batch_postponed", extra=fields)
+        self.stop.wait(pause.total_seconds())
 
 
 def pauses(schedule: Sequence[timedelta]) -> Iterator[timedelta]:

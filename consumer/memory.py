@@ -95,6 +95,7 @@ class MemoryStream:
 
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish and mark at once; see `EventStream`."""
+        self._positions = None  # until this one is settled too
         self.fail("settle")
         fitting = [self._fitting(publication) for publication in publications]
         self.topics.published += fitting

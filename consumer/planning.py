@@ -4,8 +4,9 @@ The worker, the demo's terminal, `explain`, `simulate` and `preview` call the sa
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from consumer.faults import Fault, fault
@@ -43,17 +44,19 @@ class Planner:
     decision: Decision
     first_offset: FirstOffset = none_known  # of ids that were settled before the batch
 
-    def plan(self, batch: Batch) -> Plan:
+    def plan(self, batch: Batch, under_way: Sequence[SettledId] = ()) -> Plan:
         """Return everything the batch asks for; asked twice, the answer is the same.
 
+        `under_way` are ids that will have been settled before the batch is, and count as known.
         Raise `RegistryUnavailable` where a writer schema could not be asked for.
         """
-        earlier: Earlier = {}
+        earlier: Earlier = {(place, key): offset for place, key, offset, _ in under_way}
+        not_ours = len(earlier)
         shares = [self.share(record, earlier) for record in batch.records]
         return Plan(
             shares=tuple(zip(batch.records, shares, strict=True)),
             evaluations=(*map(self._lost, batch.lost), *self._evaluations(batch, shares)),
-            settled=self._settled(earlier),
+            settled=self._settled(islice(earlier.items(), not_ours, None)),
         )
 
     def share(self, record: Record, earlier: Earlier | None = None) -> Share:
@@ -103,11 +106,9 @@ class Planner:
                 return first
         return None
 
-    def _settled(self, earlier: Earlier) -> tuple[SettledId, ...]:
+    def _settled(self, ours: Iterable[tuple[tuple[Place, bytes], int]]) -> tuple[SettledId, ...]:
         now = self.decision.milliseconds
-        return tuple(
-            [SettledId(place, key, offset, now) for (place, key), offset in earlier.items()]
-        )
+        return tuple([SettledId(place, key, offset, now) for (place, key), offset in ours])
 
     def match(self, record: Record) -> tuple[Routing, tuple[WantedRule, ...] | Outcome]:
         """Return a record's routing fields and what the rules say, or raise `InvalidEvent`."""

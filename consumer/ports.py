@@ -1,7 +1,7 @@
 """What the loop relies on, and what an adapter must never do."""
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from consumer.compact_ids import CompactIds
 from schemas.records import Batch, Place, Publication
@@ -20,6 +20,8 @@ class EventStream(Protocol):
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish everything and mark the batch done, in one transaction.
 
+        May be called for parts of what was collected, one after another in its order and from any
+        one thread; what is not settled at the next `collect` comes again.
         A publication that is refused for its size is replaced by its `smaller` self. Raise
         `Temporary` if success is not certain: then both or neither has happened, and `collect`
         goes on from whichever it was. The caller need not know.
@@ -49,11 +51,26 @@ class Nothing:
         """Have nothing to forget."""
 
 
-class Work(Protocol):
+class Prepared(Protocol):
+    """What a work has decided about a batch; nothing of it is true yet."""
+
+    @property
+    def publications(self) -> Sequence[Publication]:
+        """Return what the batch asks to be published."""
+
+
+P = TypeVar("P", bound=Prepared)
+
+
+class Work(Protocol[P]):
     """What a daemon makes of a batch."""
 
-    def publications(self, batch: Batch) -> Sequence[Publication]:
-        """Decide what the batch asks for; asked again for the same batch after a failure."""
+    def prepare(self, batch: Batch, under_way: P | None) -> P:
+        """Decide what the batch asks for; asked again for the same batch after a failure.
 
-    def settled(self, batch: Batch, seconds: float) -> None:
-        """Take note that the batch is settled, `seconds` after it was collected."""
+        `under_way` is what was prepared just before it and is being settled meanwhile: this one is
+        settled after it or not at all. None: all there was is settled.
+        """
+
+    def settled(self, prepared: P, seconds: float) -> None:
+        """Take note that a batch is settled, `seconds` after its preparation began."""

@@ -26,7 +26,7 @@ from consumer.logs import log_crashes, set_up
 from consumer.loop import Loop
 from consumer.metrics import RulesFigures, WorkerMetrics
 from consumer.planning import Planner
-from consumer.ports import Work
+from consumer.ports import P, Work
 from consumer.probes import Heartbeat, Probes, ProbeServer
 from consumer.process import Watchdog, run_until_stopped, settle_down
 from consumer.publications import Publisher
@@ -66,6 +66,9 @@ VERSION = version("push-services")
 #: transactions' deadlines and a rewind) takes 60 s at most.
 LOOP_LIMIT = 120.0
 DELIVER = "-deliver"  #: of group and transactional id, so that both daemons may have one setting
+#: Records that are collected at once where they wait: with smaller transactions several of them,
+#: of which one is settled while the next is prepared; never more than a batch of default size.
+COLLECTED = 5_000
 ASK_AGAIN = 2.0  # seconds between two questions while something is away
 NO_WAY_OUT = (
     "external readers get no List-Unsubscribe and no link to end their mails: "
@@ -228,15 +231,17 @@ class Life:
             topics=topics,
             most=settings.batch_size,
             wait=settings.batch_wait.total_seconds(),
+            ahead=COLLECTED,
             memory=memory,
             beat=self.beat,
         )
 
-    def loop(self, stream: KafkaStream, work: Work, postponed: Callable[[str], None]) -> Loop:
+    def loop(self, stream: KafkaStream, work: Work[P], postponed: Callable[[str], None]) -> Loop[P]:
         """Return the loop over the stream."""
         return Loop(
             stream=stream,
             work=work,
+            most=self.settings.batch_size,
             stop=self.stop,
             beat=self.beat,
             collected=self.lag.collected,

@@ -73,6 +73,15 @@ class Batch:
         """Say whether there is nothing to settle."""
         return not self.records and not self.lost
 
+    def parts(self, most: int) -> "tuple[Batch, ...]":
+        """Cut into batches of up to `most` records, in order; what was lost goes with the first."""
+        if self.is_empty or len(self.records) <= most:
+            return () if self.is_empty else (self,)
+        begins = range(0, len(self.records), most)
+        return tuple(
+            Batch(self.records[at : at + most], self.lost if at == 0 else ()) for at in begins
+        )
+
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Return the batch's runs in its order."""

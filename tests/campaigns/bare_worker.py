@@ -13,7 +13,7 @@ from time import monotonic
 from consumer import wiring
 from consumer.evaluating import Evaluating
 from consumer.loop import Loop
-from consumer.ports import EventStream, Work
+from consumer.ports import EventStream, P, Work
 from consumer.publications import Publisher
 from consumer.repeats import FirstOffset, none_known
 from consumer.settings import Settings
@@ -26,12 +26,13 @@ from schemas.published import EVALUATION, OUTGOING_MAIL, published
 from schemas.repeats import SettledId
 
 
-def run(stream: EventStream, work: Work, stop: threading.Event) -> None:
+def run(stream: EventStream, work: Work[P], most: int, stop: threading.Event) -> None:
     """Run the product's loop over a stream until asked to stop; nobody counts or watches."""
     with closing(stream):
         Loop(
             stream=stream,
             work=work,
+            most=most,
             stop=stop,
             beat=lambda: None,
             collected=lambda _: None,

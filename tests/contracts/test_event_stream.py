@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
@@ -270,6 +271,80 @@ def test_a_publication_that_cannot_say_less_leaves_its_batch_unsettled(
 
     assert published_values(broker) == []
     assert values(collected(stream)) == [b"1"]
+
+
+def three_together(broker: Broker, stream: EventStream) -> Sequence[Batch]:
+    """Return three records that were collected at once, each as a part of its own."""
+    for number in range(3):
+        broker.put(b"%d" % number)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        batch = stream.collect()
+        if len(batch.records) == 3:
+            return batch.parts(1)
+    raise TimeoutError("the three did not come together")
+
+
+def test_what_was_collected_at_once_may_be_settled_in_parts(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    stream = opened()
+
+    for part in three_together(broker, stream):
+        stream.settle(part, [out(broker, part.records[0].value or b"")])
+    broker.put(b"next")
+
+    assert values(collected(stream)) == [b"next"]
+    assert published_values(broker) == [b"0", b"1", b"2"]
+
+
+def test_parts_that_were_not_settled_come_again(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    # Failed when the first part that was settled stood for all: the others were stepped over.
+    stream = opened()
+    first, *_ = three_together(broker, stream)
+
+    stream.settle(first, [out(broker, b"0")])
+
+    assert values(collected(stream, 2)) == [b"1", b"2"]
+
+
+def test_after_a_part_that_failed_all_from_it_on_come_again(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    stream = opened()
+    first, second, _ = three_together(broker, stream)
+    stream.settle(first, [out(broker, b"0")])
+
+    with pytest.raises(KafkaUnavailable):
+        stream.settle(second, [out(broker, b"x"), out(broker, b"\xff\x01" * 6_000_000)])
+
+    assert published_values(broker) == [b"0"]
+    assert values(collected(stream, 2)) == [b"1", b"2"]
+
+
+def test_after_a_restart_parts_that_were_not_settled_come_again(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    first = opened()
+    part, *_ = three_together(broker, first)
+    first.settle(part, [out(broker, b"0")])
+    first.close()
+
+    assert values(collected(opened(), 2)) == [b"1", b"2"]
+
+
+def test_a_part_may_be_settled_on_another_thread(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    stream = opened()
+
+    with ThreadPoolExecutor(1) as beside:
+        for part in three_together(broker, stream):
+            beside.submit(stream.settle, part, [out(broker, b"x")]).result(PATIENCE)
+
+    assert published_values(broker) == [b"x"] * 3
 
 
 def next_batch(stream: EventStream) -> Batch:

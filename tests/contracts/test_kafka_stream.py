@@ -66,6 +66,8 @@ class House:
         name: str = "id",
         start: Start | None = None,
         brokers: type[Brokers] = Brokers,
+        most: int = 100,
+        ahead: int = 0,
     ) -> KafkaStream:
         self.opened.append(
             stream(
@@ -73,7 +75,8 @@ class House:
                 group_id=self.group,
                 transactional_id=f"{self.group}-{name}",
                 topics=[self.topic],
-                most=100,
+                most=most,
+                ahead=ahead,
                 memory=Memory(
                     copy=copy or a_copy(),
                     repeats=self.repeats,
@@ -216,6 +219,16 @@ def next_batch(each: KafkaStream) -> Batch:
         if not batch.is_empty:
             return batch
     raise TimeoutError("nothing was collected")
+
+
+def collected_together(each: KafkaStream, count: int) -> Batch:
+    """Return a collection of so many records; smaller ones before it are not settled."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        batch = each.collect()
+        if len(batch.records) == count:
+            return batch
+    raise TimeoutError(f"{count} records did not come together")
 
 
 def holding(count: int) -> Callable[[list[Record]], bool]:
@@ -470,6 +483,34 @@ def test_after_an_unknown_outcome_the_batchs_partitions_are_restored(classic_hou
 
     assert [record.value for record in afterwards.records] == [b"1"]  # the commit had succeeded
     assert house.knows(copy, "a") == 0
+
+
+def test_after_an_unknown_outcome_of_a_part_those_behind_it_come_again(
+    classic_house: House,
+) -> None:
+    LosingAnswers.lost = False
+    house, copy = classic_house, a_copy()
+    reading = house.open(copy, brokers=LosingBrokers)
+    for value in (b"0", b"1", b"2"):
+        house.put(value)
+    first, second, third = collected_together(reading, 3).parts(1)
+    with pytest.raises(KafkaUnavailable):
+        reading.settle(first, [house.an_id("a", 0)])
+
+    again = collected_together(reading, 2)
+
+    assert again.records == second.records + third.records  # the first's commit had succeeded
+    assert house.knows(copy, "a") == 0
+
+
+def test_what_waits_beside_a_full_batch_is_collected_with_it(house: House) -> None:
+    reading = house.open(most=2, ahead=5)
+    for number in range(7):
+        house.put(b"%d" % number)
+
+    records = collected_together(reading, 5).records
+
+    assert [record.value for record in records] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_a_batch_that_failed_before_its_commit_comes_again_with_the_copy_untouched(

@@ -23,6 +23,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -59,6 +60,7 @@ from schemas.vocabulary import (
     RuleId,
     TenantId,
 )
+from tests.beside import AtOnce, WhenAsked
 from tests.builders import a_rule, a_status_update, a_tenant, a_user, rules_at
 from tests.examples import examples
 from tests.properties.test_planning import planner, render
@@ -142,11 +144,11 @@ class DeployedCodec(Codec):
 class World:
     """Everything that outlives a process, and the processes."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, collects: int, beside: Callable[[], Executor]) -> None:
         self.topics = MemoryTopics()
         self.faults, self.deploy = Faults(), Deploy()
         self.now = datetime(2026, 11, 25, tzinfo=UTC)
-        self._most = most
+        self._most, self._collects, self._beside = most, collects, beside
         self._codec = DeployedCodec(self.deploy, self.faults)
         self._run = self._started_worker()
 
@@ -196,7 +198,7 @@ class World:
         stream = MemoryStream(
             topics=self.topics,
             reads=[UPDATED],
-            most=self._most,
+            most=self._collects,
             repeats="repeats",
             copy=repeats,
             fail=self.faults.at,
@@ -223,11 +225,13 @@ class World:
             Loop(
                 stream=stream,
                 work=work,
+                most=self._most,
                 stop=stop,
                 beat=lambda: None,
                 collected=lambda batch: None if batch.records else stop.set(),
                 postponed=lambda _: None,
                 schedule=[timedelta(0)],
+                beside=self._beside,
             ).run()
 
         return run
@@ -266,9 +270,13 @@ faults = st.dictionaries(st.integers(1, 12), st.booleans(), max_size=3)
 class Crashes(RuleBasedStateMachine):
     """A day of bad luck."""
 
-    @initialize(most=st.integers(1, 4))
-    def begin(self, most: int) -> None:
-        self.world = World(most)
+    @initialize(
+        most=st.integers(1, 4),
+        collects=st.integers(1, 8),
+        beside=st.sampled_from([AtOnce, WhenAsked]),
+    )
+    def begin(self, most: int, collects: int, beside: Callable[[], Executor]) -> None:
+        self.world = World(most, collects, beside)
         self.sound: list[tuple[int, PaymentStatusUpdated]] = []
         self.damaged = 0
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 from consumer import kafka_clients, wiring
 from consumer.kafka import KafkaStream
@@ -22,27 +23,36 @@ from tests.campaigns.bare_worker import run
 PAYLOAD = os.urandom(2800).hex().encode()  # 5.6 kB that compresses as little as half
 
 
+class Passed(NamedTuple):
+    """What is passed on."""
+
+    publications: Sequence[Publication]
+
+
 class Passing:
     """A `Work` that passes one record in twenty on."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
 
-    def publications(self, batch: Batch) -> Sequence[Publication]:
-        """Return a constant payload for each twentieth offset."""
-        return [
-            Publication(topic=self._topic, key=record.key, value=PAYLOAD)
-            for record in batch.records
-            if record.offset % EVERY == 0
-        ]
+    def prepare(self, batch: Batch, _: Passed | None) -> Passed:
+        """Prepare a constant payload for each twentieth offset."""
+        return Passed(
+            [
+                Publication(topic=self._topic, key=record.key, value=PAYLOAD)
+                for record in batch.records
+                if record.offset % EVERY == 0
+            ]
+        )
 
-    def settled(self, batch: Batch, seconds: float) -> None:
+    def settled(self, prepared: Passed, seconds: float) -> None:
         """Take no note."""
 
 
 def pass_on(settings: Settings, stop: threading.Event) -> None:
     """Pass records on until asked to stop."""
-    run(stream_of(settings), Passing(settings.topic_outgoing_mail), stop)
+    passing = Passing(settings.topic_outgoing_mail)
+    run(stream_of(settings), passing, settings.batch_size, stop)
 
 
 def stream_of(settings: Settings) -> KafkaStream:
@@ -54,6 +64,7 @@ def stream_of(settings: Settings) -> KafkaStream:
         topics=tuple(wiring.event_types(settings)),
         most=settings.batch_size,
         wait=settings.batch_wait.total_seconds(),
+        ahead=wiring.COLLECTED,
     )
 
 

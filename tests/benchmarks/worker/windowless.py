@@ -19,7 +19,8 @@ from tests.campaigns.chaos.control import WithoutRepeats
 
 def evaluate(settings: Settings, stop: threading.Event) -> None:
     """Turn events into mails until asked to stop."""
-    run(stream_of(settings), WithoutRepeats(work_of(settings, stop), settings.repeats_topic), stop)
+    work = WithoutRepeats(work_of(settings, stop), settings.repeats_topic)
+    run(stream_of(settings), work, settings.batch_size, stop)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from consumer import wiring
+from consumer.evaluating import Evaluated, Evaluating
 from consumer.kafka_settings import consumer_properties, producer_properties
 from consumer.logs import set_up
-from consumer.ports import Work
 from consumer.process import run_until_stopped
 from consumer.settings import Settings, load_settings
 from schemas.errors import KafkaUnavailable
@@ -114,22 +115,25 @@ def _record(message: Message) -> Record:
 class WithoutRepeats:
     """The work, but for what it writes to the repeats topic: nobody has made that here."""
 
-    def __init__(self, work: Work, repeats: str) -> None:
+    def __init__(self, work: Evaluating, repeats: str) -> None:
         self._work, self._repeats = work, repeats
 
-    def publications(self, batch: Batch) -> Sequence[Publication]:
-        """Return all others; see `Work`."""
-        return [p for p in self._work.publications(batch) if p.topic != self._repeats]
+    def prepare(self, batch: Batch, under_way: Evaluated | None) -> Evaluated:
+        """Prepare all others; see `Work`."""
+        prepared = self._work.prepare(batch, under_way)
+        kept = [p for p in prepared.publications if p.topic != self._repeats]
+        return replace(prepared, publications=kept)
 
-    def settled(self, batch: Batch, seconds: float) -> None:
+    def settled(self, prepared: Evaluated, seconds: float) -> None:
         """Pass it on; see `Work`."""
-        self._work.settled(batch, seconds)
+        self._work.settled(prepared, seconds)
 
 
 def evaluate(settings: Settings, stop: threading.Event) -> None:
     """Turn events into outgoing mails until asked to stop, as `run` does, but for the stream."""
     work = WithoutRepeats(work_of(settings, stop), settings.repeats_topic)
-    run(PlainStream(settings, list(wiring.event_types(settings))), work, stop)
+    stream = PlainStream(settings, list(wiring.event_types(settings)))
+    run(stream, work, settings.batch_size, stop)
 
 
 def process(house: House, place: Path, environment: dict[str, str]) -> Process:

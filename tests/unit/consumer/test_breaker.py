@@ -199,11 +199,12 @@ def evaluating(breaker: Breaker | None) -> Evaluating:
     )
 
 
-def run(topics: MemoryTopics, work: Evaluating) -> None:
+def run(topics: MemoryTopics, work: Evaluating, collects: int = 3) -> None:
     stop = threading.Event()
     Loop(
-        stream=MemoryStream(topics=topics, reads=[RECORD.topic], most=3),
+        stream=MemoryStream(topics=topics, reads=[RECORD.topic], most=collects),
         work=work,
+        most=3,
         stop=stop,
         beat=lambda: None,
         collected=lambda batch: None if batch.records else stop.set(),
@@ -224,6 +225,17 @@ def test_the_batch_at_which_the_breaker_stops_is_not_settled() -> None:
 
     with pytest.raises(TooManyFaults):
         run(topics, evaluating(Breaker(LIMITS)))
+
+    assert topics.settled[RECORD.place._replace(partition=0)] == 3
+    assert [p.topic for p in topics.published].count("dead") == 2
+
+
+def test_the_breaker_counts_what_is_under_way() -> None:
+    # Failed when each part was judged by what was settled before it.
+    topics = topics_with(good=1, damaged=8)
+
+    with pytest.raises(TooManyFaults):
+        run(topics, evaluating(Breaker(LIMITS)), collects=9)
 
     assert topics.settled[RECORD.place._replace(partition=0)] == 3
     assert [p.topic for p in topics.published].count("dead") == 2

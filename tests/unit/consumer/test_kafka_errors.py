@@ -1,9 +1,10 @@
 """What each error of Kafka does to the loop: by the table, then seen on a broker that fails."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -91,6 +92,8 @@ class Settling:
     """Transactions on the mock broker, and how many producers they took."""
 
     cluster: MockCluster
+    identity: str = "id"
+    wrap: Callable[[Producer], Any] = lambda producer: producer
     producers: int = 0
     consumer: Consumer = field(init=False)
     transactions: Transactions = field(init=False)
@@ -100,15 +103,21 @@ class Settling:
         self.consumer = Consumer(
             {"bootstrap.servers": self.cluster.bootstrap, "group.id": "group", "log_level": 0}
         )
-        self.transactions = Transactions(self._producer, "id", lambda: None)
+        self.transactions = Transactions(self._producer, self.identity, lambda: None)
 
-    def _producer(self) -> Producer:
+    def _producer(self) -> Any:
         self.producers += 1
-        return Producer(producer_properties(self.cluster.bootstrap, "id", {"log_level": "0"}))
+        properties = producer_properties(self.cluster.bootstrap, self.identity, {"log_level": "0"})
+        return self.wrap(Producer(properties))
 
     def settle(self) -> None:
         with kafka_errors():
             self.transactions.start()
+        self.settle_on()
+
+    def settle_on(self) -> None:
+        """Settle what was collected together with what was settled before."""
+        with kafka_errors():
             self.transactions.settle(
                 [Publication(topic="out", key=None, value=b"value")],
                 {Place("in", 0): next(self.offsets)},
@@ -251,6 +260,50 @@ def test_stop_at_the_start_too(
 
     with pytest.raises(error, match=words), kafka_errors():
         Settling(cluster).transactions.start()
+
+
+# --- several transactions without a collection between -------------------------------------------
+
+
+class Hesitant:
+    """A producer whose first commit is not through at once."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer, self._commits = producer, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, timeout: float) -> None:
+        self._commits += 1
+        if self._commits == 1:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, retriable=True))
+        self._producer.commit_transaction(timeout)
+
+
+def test_a_producer_is_replaced_once_all_it_began_is_committed(
+    cluster: MockCluster,
+) -> None:
+    # A commit that took more than one call may still be answered when the next is under way.
+    hesitant = Settling(cluster, identity="hesitant", wrap=Hesitant)
+    hesitant.settle()
+
+    hesitant.settle_on()
+
+    assert hesitant.producers == 2
+    hesitant.consumer.close()
+
+
+def test_nothing_is_settled_behind_a_transaction_that_nobody_knows_the_end_of(
+    cluster: MockCluster, settling: Settling
+) -> None:
+    # Failed when settling alone made a new producer: what it had settled was settled once more.
+    injected(cluster, settling, END_TXN, INVALID_TXN_STATE)
+
+    with pytest.raises(KafkaUnavailable, match="not ready"):
+        settling.settle_on()
+
+    assert settling.producers == 1
 
 
 # --- two processes with one id --------------------------------------------------------------------

@@ -70,6 +70,18 @@ def test_the_batchs_earlier_records_count_too() -> None:
     assert planned.evaluations[0].repeats == (Repeat(6, 5), Repeat(8, 5))
 
 
+def test_ids_of_the_batch_under_way_count_too_and_are_not_written_again() -> None:
+    # Failed when the batch before, not committed yet, was in nobody's memory: its events that came
+    # again made mails again. And when its ids were taken for this batch's own.
+    batch = Batch((event_at(9), event_at(10, number=1)))
+
+    planned = planner().plan(batch, under_way=[settled(offset=3), settled(4, key=b"another")])
+
+    assert outcomes(planned) == ["repeated", "mailed"]
+    assert planned.evaluations[0].repeats == (Repeat(9, 3),)
+    assert [each.first_offset for each in planned.settled] == [10]
+
+
 def test_the_same_id_on_another_partition_is_no_repetition() -> None:
     # The delivery ledger refuses its mail ids; the worker cannot know another worker's partition.
     planned = plan(event_at(5, partition=0), event_at(5, partition=1), by=knowing(settled(3, 2)))
@@ -175,17 +187,35 @@ def test_ids_enter_once_their_batch_is_settled_and_not_before() -> None:
     repeats = window()
     work, batch = evaluating(repeats), Batch((event_at(5),))
 
-    work.publications(batch)  # this one is not settled, and the batch comes again
+    work.prepare(batch)  # this one is not settled, and the batch comes again
     after_failure = repeats.count
-    mails = [p for p in work.publications(batch) if p.topic == "outgoing-mail"]
-    work.settled(batch, 0.0)
+    prepared = work.prepare(batch)
+    mails = [p for p in prepared.publications if p.topic == "outgoing-mail"]
+    work.settled(prepared, 0.0)
 
     assert (after_failure, len(mails), repeats.count) == (0, 2, 1)
     assert repeats.first_offset(Place(TOPIC, 0), KEY, NOW) == 5
 
 
+def test_a_batch_is_planned_as_if_the_one_under_way_were_settled() -> None:
+    work = evaluating(window())
+    under_way = work.prepare(Batch((event_at(5),)))
+
+    prepared = work.prepare(Batch((event_at(6),)), under_way)
+
+    assert outcomes(prepared.plan) == ["repeated"]
+    assert prepared.plan.settled == ()
+
+
+def test_nothing_of_a_batch_under_way_is_left_where_it_failed() -> None:
+    work = evaluating(window())
+    work.prepare(Batch((event_at(5),)))
+
+    assert outcomes(work.prepare(Batch((event_at(6),))).plan) == ["mailed"]
+
+
 def test_a_settled_id_goes_to_the_partition_of_its_event() -> None:
-    publications = evaluating(window()).publications(Batch((event_at(5, partition=4),)))
+    publications = evaluating(window()).prepare(Batch((event_at(5, partition=4),))).publications
 
     (remembered,) = [p for p in publications if p.topic == "repeats"]
     assert (remembered.partition, remembered.key) == (4, KEY)
@@ -193,6 +223,6 @@ def test_a_settled_id_goes_to_the_partition_of_its_event() -> None:
 
 
 def test_a_batch_that_only_lost_something_is_evaluated() -> None:
-    publications = evaluating(window()).publications(Batch((), (Lost(TOPIC, 0, 10, 14),)))
+    publications = evaluating(window()).prepare(Batch((), (Lost(TOPIC, 0, 10, 14),))).publications
 
     assert [p.topic for p in publications] == ["evaluation"]
