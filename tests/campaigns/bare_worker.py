@@ -6,13 +6,14 @@ of this can be switched on in the product.
 
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from contextlib import closing
 from functools import partial
 from time import monotonic
 
 from consumer import wiring
 from consumer.evaluating import Evaluating
-from consumer.loop import Loop
+from consumer.loop import Loop, one_thread
 from consumer.ports import EventStream, P, Work
 from consumer.publications import Publisher
 from consumer.repeats import FirstOffset, none_known
@@ -26,7 +27,13 @@ from schemas.published import EVALUATION, OUTGOING_MAIL, published
 from schemas.repeats import SettledId
 
 
-def run(stream: EventStream, work: Work[P], most: int, stop: threading.Event) -> None:
+def run(
+    stream: EventStream,
+    work: Work[P],
+    most: int,
+    stop: threading.Event,
+    beside: Callable[[], Executor] = one_thread,
+) -> None:
     """Run the product's loop over a stream until asked to stop; nobody counts or watches."""
     with closing(stream):
         Loop(
@@ -37,6 +44,7 @@ def run(stream: EventStream, work: Work[P], most: int, stop: threading.Event) ->
             beat=lambda: None,
             collected=lambda _: None,
             postponed=lambda _: None,
+            beside=beside,
         ).run()
 
 

@@ -1,10 +1,11 @@
 """`make bench-worker`: the worker on a real Apache Kafka, in ratios of one run.
 
 The floor is the worker's own loop without decoding, matching and rendering, writing a constant
-payload for the same share of events. Small transactions: at 200 records each the floor against
-itself at the client's default back-off, and the worker against the floor. Latency: from produce to
-a mail that a read_committed reader gets, against the floor as a bare transactional pass-through.
-The window of repeats: with and without. What is compared runs in turns; the first turns warm up.
+payload for the same share of events, one transaction after another. Small transactions: at 200
+records each the floor against itself at the client's default back-off, and the worker against the
+floor. Latency: from produce to a mail that a read_committed reader gets, against the floor as a
+bare transactional pass-through. The window of repeats: with and without. What is compared runs in
+turns; the first turns warm up.
 """
 
 import argparse
@@ -76,8 +77,7 @@ def small_transactions(bench: Bench, given: argparse.Namespace) -> Iterator[Figu
     speed = {name: [run.events_per_second for run in each] for name, each in runs.items()}
     middle = {name: statistics.median(each) for name, each in speed.items()}
     yield told("worker_at_200_events_per_second", middle["worker"])
-    # The worker decides between two transactions, long enough for the broker to end the first:
-    # what the back-off costs shows in the loop alone.
+    # The worker's transactions hide behind its thinking: the back-off shows in the loop alone.
     yield at_least(
         "loop_at_200_over_default_back_off",
         middle["floor"] / middle["floor at the default back-off"],

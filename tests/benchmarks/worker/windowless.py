@@ -9,6 +9,7 @@ import sys
 import threading
 from functools import partial
 
+from consumer import wiring
 from consumer.logs import set_up
 from consumer.process import run_until_stopped
 from consumer.settings import Settings, load_settings
@@ -20,7 +21,7 @@ from tests.campaigns.chaos.control import WithoutRepeats
 def evaluate(settings: Settings, stop: threading.Event) -> None:
     """Turn events into mails until asked to stop."""
     work = WithoutRepeats(work_of(settings, stop), settings.repeats_topic)
-    run(stream_of(settings), work, settings.batch_size, stop)
+    run(stream_of(settings, wiring.COLLECTED), work, settings.batch_size, stop)
 
 
 if __name__ == "__main__":
