@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from consumer.kafka_errors import kafka_errors
 from consumer.kafka_reading import Reading
 from consumer.kafka_transactions import Transactions
+from schemas.errors import KafkaUnavailable
 from schemas.records import Batch, Place, Publication
 
 
@@ -20,8 +21,10 @@ class KafkaStream:
     def __init__(self, reading: Reading, transactions: Transactions) -> None:
         self._reading = reading
         self._transactions = transactions
-        self._unsettled: dict[Place, int] = {}  # where begins what was collected and is not settled
-        self._collected: Mapping[Place, int] = {}  # where it ends
+        self._unsettled: Mapping[Place, int] = {}  # from where on what was collected is not settled
+        self._ends: Mapping[Place, int] = {}  # where that ends
+        self._is_collecting = False  # or it failed, and what it had read already is gone
+        self._is_settling = False  # or it failed, and nothing behind it may be settled
 
     @property
     def assigned(self) -> bool:
@@ -32,26 +35,30 @@ class KafkaStream:
         """Return what waits; see `EventStream`."""
         with kafka_errors():
             self._transactions.start()
-            if self._unsettled:
+            if self._is_collecting:
+                self._reading.take_over_all()
+            elif self._unsettled:
                 self._reading.rewind(self._unsettled, in_doubt=self._transactions.in_doubt)
-            self._transactions.in_doubt = False
-            self._unsettled = {}
-            return self._reading.collect(self._hold)
-
-    def _hold(self, batch: Batch) -> None:
-        """Note where to go back to if this is not settled."""
-        self._unsettled, self._collected = batch.starts(), batch.ends()
+            self._transactions.in_doubt = self._is_settling = False
+            self._unsettled, self._is_collecting = {}, True
+            batch = self._reading.collect()
+            self._unsettled, self._ends = batch.starts(), batch.ends()
+            self._is_collecting = False
+            return batch
 
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish and mark in one transaction; see `EventStream`."""
-        ends = self._reading.ends(batch)
+        if self._is_settling:
+            raise KafkaUnavailable("Kafka: what was collected before it is not settled")
+        self._is_settling = True
         with kafka_errors():
-            self._transactions.settle(publications, ends, self._reading.group)
-        for place, end in batch.ends().items():
-            self._unsettled[place] = end
-            if end >= self._collected.get(place, end):
-                del self._unsettled[place]
+            self._transactions.start()
+            self._transactions.settle(publications, self._reading.ends(batch), self._reading.group)
+        self._unsettled = {**self._unsettled, **batch.ends()}
+        if self._unsettled == self._ends:
+            self._unsettled = {}
         self._reading.settled(batch)
+        self._is_settling = False
 
     def close(self) -> None:
         """Leave the group and undo what is open; see `EventStream`."""

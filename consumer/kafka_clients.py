@@ -22,7 +22,8 @@ from consumer.kafka_topics import RepeatsTopic
 from consumer.kafka_transactions import Transactions
 from consumer.ports import Copy, Nothing
 from consumer.restorer import Restorer
-from consumer.restoring import Restoring, Start
+from consumer.restoring import BELIEVED_AFTER, Restoring, Start
+from schemas.records import Place
 
 client_logger = logging.getLogger("librdkafka")
 
@@ -65,6 +66,7 @@ class Memory:
     window: timedelta
     limit: int  #: most ids that are of use
     start: Start | None = None  #: where to go on if a partition's place is lost
+    believed_after: float = BELIEVED_AFTER  #: seconds of a place before what is settled
 
 
 def stream(
@@ -86,17 +88,21 @@ def stream(
     that may take long.
     """
     questions = _questions(brokers, group_id, memory)
+    reached: dict[Place, int] = {}
     restoring = Restoring(
         questions,
         limit=memory.limit if memory else 0,
         start=memory.start if memory else None,
         remembers=memory is not None,
+        reached=reached,
+        believed_after=memory.believed_after if memory else BELIEVED_AFTER,
     )
     reading = Reading(
         lambda: brokers.consumer(group_id),
         topics,
         Restorer(restoring.take_over, questions.close),
         memory.copy if memory else Nothing(),
+        reached,
         most=most,
         wait=wait,
         ahead=ahead,

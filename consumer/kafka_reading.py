@@ -22,7 +22,7 @@ from consumer.kafka_records import record_of
 from consumer.partitions import Partitions
 from consumer.ports import Copy
 from consumer.restorer import Ended, Restorer
-from schemas.errors import Fatal
+from schemas.errors import Fatal, KafkaUnavailable
 from schemas.records import Batch, Lost, Place, Record
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Reading:
         topics: Sequence[str],
         restorer: Restorer,
         copy: Copy,
+        reached: dict[Place, int],
         *,
         most: int,
         wait: float,
@@ -49,12 +50,14 @@ class Reading:
         """Make no client yet; a batch is full with `most` records or after `wait` seconds.
 
         Where it is full, what waits already is collected with it, up to `ahead` records in all.
+        `reached` is told how far each partition is settled.
         """
         self._new_consumer = new_consumer
         self._joined: Consumer | None = None
         self._topics = list(topics)
         self._restorer = restorer
         self._copy = copy
+        self._reached = reached
         self._most = most
         self._wait = wait
         self._ahead = ahead
@@ -62,6 +65,7 @@ class Reading:
         self._held: Ended | None = None  # a take-over that has ended and could not be applied yet
         self._lost: dict[Place, Lost] = {}  # found, and told in the next batch
         self._new: dict[Place, int] = {}  # begun without an offset, and settled with the next batch
+        self._member: str | None = None  # our name in the group when the records were read
         self.assigned = False  # a group was joined once
 
     @property
@@ -76,25 +80,24 @@ class Reading:
             )
         return self._joined
 
-    def collect(self, hold: Callable[[Batch], None]) -> Batch:
-        """Return what waits and may be read; `hold` is told what a failure must bring back."""
+    def collect(self) -> Batch:
+        """Return what waits and may be read.
+
+        If it raises, what it had read already comes again after `take_over_all` only.
+        """
         self._partitions.begin_collecting()
         self._apply_take_overs()
-        lost = self._lost_and_ours()
-        hold(Batch((), lost))
-        first = self._consumer.poll(self._patience(lost))  # back with a record; consume takes long
+        patience = self._patience(self._lost_and_ours())
+        first = self._consumer.poll(patience)  # back with a record; consume takes long
         records = self._records([first] if first is not None else [])
-        hold(Batch(tuple(records), lost))
         if first is not None:  # a rebalance may run in here:
             records += self._records(self._consumer.consume(self._most - 1, self._wait))
             if len(records) == self._most < self._ahead:
-                hold(Batch(tuple(records), lost))
                 more = self._ahead - self._most
                 records += self._records(self._consumer.consume(more, 0.0))
             records = self._partitions.kept(records)  # what it took from us is dropped
-        batch = Batch(tuple(records), self._lost_and_ours())
-        hold(batch)
-        return batch
+        self._member = self._consumer.memberid()
+        return Batch(tuple(records), self._lost_and_ours())
 
     def _patience(self, lost: Collection[Lost]) -> float:
         if lost:
@@ -143,6 +146,13 @@ class Reading:
         self._consumer.pause([TopicPartition(*place) for place in places])
         self._forget(places)
         self._restorer.begin(self._partitions.take_over(places))
+
+    def take_over_all(self) -> None:
+        """Do so with all that we read from."""
+        self.take_over(self._partitions.readable(self._owned()))
+
+    def _owned(self) -> Collection[Place]:
+        return {Place(p.topic, p.partition) for p in self._consumer.assignment()}
 
     def _forget(self, places: Collection[Place]) -> None:
         self._copy.forget(places)
@@ -195,6 +205,7 @@ class Reading:
 
     def settled(self, batch: Batch) -> None:
         """Note that a batch was settled, with `ends`."""
+        self._reached |= self.ends(batch)
         self._new.clear()
         for gap in batch.lost:
             logger.error("records_lost", extra=gap._asdict())
@@ -204,36 +215,48 @@ class Reading:
         """Read on from where the broker says we are, whatever became of the last transaction.
 
         `starts` says where a batch began. In doubt, its partitions are taken over afresh; so are
-        those whose committed place is lost, since nobody can read on from there, and all of them
-        where the client is not told their place.
+        those whose committed place is lost, since nobody can read on from there, those whose place
+        is said to lie before what is settled, and all of them where the client is told nothing.
         """
-        owned = {Place(p.topic, p.partition) for p in self._consumer.assignment()}
+        owned = self._owned()
         ours = [place for place in self._partitions.readable(starts) if place in owned]
         if not ours:
             return
-        afresh = [place for place in ours if in_doubt or place in self._lost]
+        afresh = {place for place in ours if in_doubt or place in self._lost}
         try:
-            self._seek_to_committed(ours, starts)
+            afresh |= self._seek_to_committed(ours, starts)
         except KafkaException as error:
             if isinstance(meaning(error.args[0]), Fatal):
                 raise
             # A client that its group has dropped asks in vain for ever: only polling lets it join
             # anew. A take-over asks beside the loop, as nobody's member.
-            afresh = ours
+            afresh = set(ours)
         self.take_over(afresh)
 
-    def _seek_to_committed(self, ours: Sequence[Place], starts: Mapping[Place, int]) -> None:
-        for place in self._consumer.committed([TopicPartition(*place) for place in ours], ASK):
-            if place.error is not None:
-                raise KafkaException(place.error)
-            first = starts[Place(place.topic, place.partition)]
-            offset = place.offset if place.offset >= 0 else first
-            if Place(place.topic, place.partition) not in self._lost:
-                self._consumer.seek(TopicPartition(place.topic, place.partition, offset))
+    def _seek_to_committed(self, ours: Sequence[Place], starts: Mapping[Place, int]) -> set[Place]:
+        """Return those whose answer cannot be true."""
+        doubtful = set()
+        for answer in self._consumer.committed([TopicPartition(*place) for place in ours], ASK):
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+            place = Place(answer.topic, answer.partition)
+            offset = answer.offset if answer.offset >= 0 else starts[place]
+            if answer.offset < self._reached.get(place, answer.offset):
+                doubtful.add(place)
+            elif place not in self._lost:
+                self._consumer.seek(TopicPartition(*place, offset))
+        return doubtful
 
     def group(self) -> object:
-        """Return what a transaction must know of the group, as it is now."""
-        return self._consumer.consumer_group_metadata()
+        """Return what a transaction must know of the group, as it is now.
+
+        Raise `KafkaUnavailable` where the group has dropped the member that read the records: a
+        client without a group says so with no member's name, and then a broker would ask nothing.
+        """
+        group = self._consumer.consumer_group_metadata()
+        if not self._member or self._consumer.memberid() != self._member:
+            raise KafkaUnavailable("Kafka: the group has dropped this member")
+        return group
 
     def close(self) -> None:
         """Leave the group."""

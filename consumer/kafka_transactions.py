@@ -62,9 +62,7 @@ class Transactions:
         ends: Mapping[Place, int],
         group: Group,
     ) -> None:
-        """Publish and mark in one transaction; needs a producer, or what was before it settled."""
-        if not self._is_open:  # where one is, only `start` may follow: it tells what came of it
-            self.start()
+        """Publish and mark in one transaction."""
         waiting = [each if each.smaller is None else _Outgoing(each) for each in publications]
         while not self._settled(waiting, ends, group):
             logger.warning("publication_too_large", extra={"limit": "of the broker"})

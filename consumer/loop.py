@@ -15,7 +15,7 @@ from itertools import chain, repeat
 from time import perf_counter
 from typing import Generic
 
-from consumer.ports import EventStream, P, Work
+from consumer.ports import EventStream, PreparedT, Work
 from schemas.errors import Temporary
 from schemas.records import Batch
 
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 #: The waits after 1, 2, … failures in a row; the last goes on. All stay below the 30 s that
 #: `max.poll.interval.ms` leaves room for.
 SCHEDULE = tuple(timedelta(seconds=s) for s in (0.1, 0.5, 1, 2, 5, 10))
-#: Seconds after a collection in which another part may begin: nobody hears of a rebalance before
-#: the next. What is left then comes again.
+#: Seconds after a collection in which the settling of another part may begin: nobody hears of a
+#: rebalance before the next collection. What is left then comes again.
 LONGEST = 5.0
 
 
@@ -35,20 +35,19 @@ def one_thread() -> Executor:
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay(Generic[P]):
+class UnderWay(Generic[PreparedT]):
     """A part that is being settled."""
 
-    prepared: P
-    began: float
-    settling: Future[None]
+    prepared: PreparedT
+    settling: Future[float]
 
 
 @dataclass(slots=True, kw_only=True)
-class Loop(Generic[P]):
+class Loop(Generic[PreparedT]):
     """Runs until asked to stop; `Fatal` is not caught, it ends the process and a human looks."""
 
     stream: EventStream
-    work: Work[P]
+    work: Work[PreparedT]
     most: int  # records that are settled together
     stop: threading.Event
     beat: Callable[[], None]  # called before each step: the loop is alive
@@ -74,28 +73,34 @@ class Loop(Generic[P]):
         batch = self.stream.collect()
         self.collected(batch)
         until = perf_counter() + self.longest
-        under_way: UnderWay[P] | None = None
+        under_way: UnderWay[PreparedT] | None = None
         for part in batch.parts(self.most):
             began = perf_counter()
             self.beat()
             try:
                 prepared = self.work.prepare(part, under_way.prepared if under_way else None)
             finally:
-                self._await(under_way)
-            self.beat()
-            settling = beside.submit(self.stream.settle, part, prepared.publications)
-            under_way = UnderWay(prepared, began, settling)
-            if self.stop.is_set() or perf_counter() > until:
-                break
-        self._await(under_way)
+                self._end(under_way)
+            if under_way is not None:
+                self._pauses = pauses(self.schedule)
+                if self.stop.is_set() or perf_counter() > until:
+                    return
+            under_way = UnderWay(prepared, beside.submit(self._settle, part, prepared, began))
+        self._end(under_way)
+        if under_way is not None:
+            self._pauses = pauses(self.schedule)
 
-    def _await(self, under_way: UnderWay[P] | None) -> None:
+    def _settle(self, part: Batch, prepared: PreparedT, began: float) -> float:
+        """Settle a part and return how many seconds it took; runs beside."""
+        self.beat()
+        self.stream.settle(part, prepared.publications)
+        return perf_counter() - began
+
+    def _end(self, under_way: UnderWay[PreparedT] | None) -> None:
         """Wait until a part is settled; raise why it is not. What was prepared after it is void."""
-        if under_way is None:
-            return
-        under_way.settling.result()
-        self.work.settled(under_way.prepared, perf_counter() - under_way.began)
-        self._pauses = pauses(self.schedule)
+        if under_way is not None:
+            seconds = under_way.settling.result()
+            self.work.settled(under_way.prepared, seconds)
 
     def _postpone(self, error: Temporary) -> None:
         pause, kind = next(self._pauses), type(error).__name__

@@ -53,6 +53,7 @@ class MemoryStream:
     fail: Callable[[str], None] = lambda _: None  # called before each step, to inject faults
     _positions: dict[Place, int] | None = None  # None: not known any more
     _in_doubt: bool = True  # whether what is remembered is what is settled
+    _is_settling: bool = False  # or it failed, and nothing behind it may be settled
 
     def collect(self) -> Batch:
         """Return what waits; see `EventStream`."""
@@ -62,7 +63,7 @@ class MemoryStream:
         positions = self._positions
         if positions is None:
             positions = dict(self.topics.settled)
-        self._positions = None  # until the batch is settled
+        self._positions, self._is_settling = None, False  # until the batch is settled
         batch = self._waiting(positions)
         if batch.is_empty:
             self._positions = positions
@@ -95,7 +96,9 @@ class MemoryStream:
 
     def settle(self, batch: Batch, publications: Sequence[Publication]) -> None:
         """Publish and mark at once; see `EventStream`."""
-        self._positions = None  # until this one is settled too
+        if self._is_settling:
+            raise KafkaUnavailable("what was collected before it is not settled")
+        self._positions, self._is_settling = None, True  # until this one is settled too
         self.fail("settle")
         fitting = [self._fitting(publication) for publication in publications]
         self.topics.published += fitting
@@ -103,7 +106,7 @@ class MemoryStream:
         self._in_doubt = True
         self.fail("settled")
         self._in_doubt = False
-        self._positions = dict(self.topics.settled)
+        self._positions, self._is_settling = dict(self.topics.settled), False
 
     def _fitting(self, publication: Publication) -> Publication:
         if self.largest is None or _size(publication) <= self.largest:

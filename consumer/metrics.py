@@ -100,7 +100,7 @@ class WorkerMetrics:
         self._match.observe(seconds, count)
 
     def settled(self, plan: Plan, seconds: float) -> None:
-        """Count what a settled plan asked for, and the seconds from preparing to having settled it."""
+        """Count what a settled plan asked for, and the seconds until it was settled."""
         for each in plan.evaluations:
             for outcome, count in each.outcomes.items():
                 self._records[self.event_types[each.topic], outcome] += count
@@ -136,7 +136,11 @@ class WorkerMetrics:
         yield _count("push_batches", "Batches settled.", self._batches)
         yield _postponed_counter(self._postponed)
         yield _histogram("push_match_seconds", "Peek and match of one record.", self._match)
-        yield _histogram("push_batch_seconds", "A batch, from its planning until its commit is known.", self._batch)
+        yield _histogram(
+            "push_batch_seconds",
+            "A batch, from its planning until its commit is known.",
+            self._batch,
+        )
         yield _lag_gauge(self.lag())
         yield from self._rules_families()
 
@@ -212,7 +216,11 @@ class DeliveryMetrics:
         yield _histogram("push_delivery_attempt_seconds", "One step of a mail.", self._attempt)
         yield _count("push_batches", "Batches settled.", self._batches)
         yield _postponed_counter(self._postponed)
-        yield _histogram("push_batch_seconds", "A batch, from its planning until its commit is known.", self._batch)
+        yield _histogram(
+            "push_batch_seconds",
+            "A batch, from its planning until its commit is known.",
+            self._batch,
+        )
         yield _lag_gauge(self.lag())
         yield _count("push_undeliverable_reports", "Reports of mails given.", self._reports)
         yield from self._ledger_families()

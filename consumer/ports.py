@@ -21,7 +21,8 @@ class EventStream(Protocol):
         """Publish everything and mark the batch done, in one transaction.
 
         May be called for parts of what was collected, one after another in its order and from any
-        one thread; what is not settled at the next `collect` comes again.
+        thread. What is not settled at the next `collect` comes again; behind a part that failed
+        nothing is settled before.
         A publication that is refused for its size is replaced by its `smaller` self. Raise
         `Temporary` if success is not certain: then both or neither has happened, and `collect`
         goes on from whichever it was. The caller need not know.
@@ -52,25 +53,25 @@ class Nothing:
 
 
 class Prepared(Protocol):
-    """What a work has decided about a batch; nothing of it is true yet."""
+    """What a work has decided about a batch; nothing of it is published yet."""
 
     @property
     def publications(self) -> Sequence[Publication]:
         """Return what the batch asks to be published."""
 
 
-P = TypeVar("P", bound=Prepared)
+PreparedT = TypeVar("PreparedT", bound=Prepared)
 
 
-class Work(Protocol[P]):
+class Work(Protocol[PreparedT]):
     """What a daemon makes of a batch."""
 
-    def prepare(self, batch: Batch, under_way: P | None) -> P:
+    def prepare(self, batch: Batch, under_way: PreparedT | None) -> PreparedT:
         """Decide what the batch asks for; asked again for the same batch after a failure.
 
         `under_way` is what was prepared just before it and is being settled meanwhile: this one is
         settled after it or not at all. None: all there was is settled.
         """
 
-    def settled(self, prepared: P, seconds: float) -> None:
+    def settled(self, prepared: PreparedT, seconds: float) -> None:
         """Take note that a batch is settled, `seconds` after its preparation began."""

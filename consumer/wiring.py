@@ -26,7 +26,7 @@ from consumer.logs import log_crashes, set_up
 from consumer.loop import Loop
 from consumer.metrics import RulesFigures, WorkerMetrics
 from consumer.planning import Planner
-from consumer.ports import P, Work
+from consumer.ports import PreparedT, Work
 from consumer.probes import Heartbeat, Probes, ProbeServer
 from consumer.process import Watchdog, run_until_stopped, settle_down
 from consumer.publications import Publisher
@@ -62,7 +62,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = version("push-services")
 
-#: Seconds without a round of the loop that mean it is stuck: a settling that tries everything (two
+#: Seconds without a step of the loop that mean it is stuck: a settling that tries everything (two
 #: transactions' deadlines and a rewind) takes 60 s at most.
 LOOP_LIMIT = 120.0
 DELIVER = "-deliver"  #: of group and transactional id, so that both daemons may have one setting
@@ -236,7 +236,9 @@ class Life:
             beat=self.beat,
         )
 
-    def loop(self, stream: KafkaStream, work: Work[P], postponed: Callable[[str], None]) -> Loop[P]:
+    def loop(
+        self, stream: KafkaStream, work: Work[PreparedT], postponed: Callable[[str], None]
+    ) -> Loop[PreparedT]:
         """Return the loop over the stream."""
         return Loop(
             stream=stream,

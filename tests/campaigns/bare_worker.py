@@ -14,7 +14,7 @@ from time import monotonic
 from consumer import wiring
 from consumer.evaluating import Evaluating
 from consumer.loop import Loop, one_thread
-from consumer.ports import EventStream, P, Work
+from consumer.ports import EventStream, PreparedT, Work
 from consumer.publications import Publisher
 from consumer.repeats import FirstOffset, none_known
 from consumer.settings import Settings
@@ -29,7 +29,7 @@ from schemas.repeats import SettledId
 
 def run(
     stream: EventStream,
-    work: Work[P],
+    work: Work[PreparedT],
     most: int,
     stop: threading.Event,
     beside: Callable[[], Executor] = one_thread,

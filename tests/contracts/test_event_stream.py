@@ -324,6 +324,22 @@ def test_after_a_part_that_failed_all_from_it_on_come_again(
     assert values(collected(stream, 2)) == [b"1", b"2"]
 
 
+def test_behind_a_part_that_failed_nothing_is_settled(
+    broker: Broker, opened: Callable[..., EventStream]
+) -> None:
+    # Failed where the failed one had been undone cleanly: the next marked offsets behind it.
+    stream = opened()
+    first, second, _ = three_together(broker, stream)
+    with pytest.raises(KafkaUnavailable):
+        stream.settle(first, [out(broker, b"x"), out(broker, b"\xff\x01" * 6_000_000)])
+
+    with pytest.raises(KafkaUnavailable):
+        stream.settle(second, [out(broker, b"1")])
+
+    assert published_values(broker) == []
+    assert values(collected(stream, 3)) == [b"0", b"1", b"2"]
+
+
 def test_after_a_restart_parts_that_were_not_settled_come_again(
     broker: Broker, opened: Callable[..., EventStream]
 ) -> None:

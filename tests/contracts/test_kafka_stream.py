@@ -68,6 +68,7 @@ class House:
         brokers: type[Brokers] = Brokers,
         most: int = 100,
         ahead: int = 0,
+        believed_after: float = 1.0,
     ) -> KafkaStream:
         self.opened.append(
             stream(
@@ -84,6 +85,7 @@ class House:
                     window=WINDOW,
                     limit=1_000,
                     start=start,
+                    believed_after=believed_after,
                 ),
             )
         )
@@ -233,6 +235,10 @@ def collected_together(each: KafkaStream, count: int) -> Batch:
 
 def holding(count: int) -> Callable[[list[Record]], bool]:
     return lambda records: len(records) >= count
+
+
+def values_of(messages: Sequence[Message]) -> list[bytes]:
+    return sorted(filter(None, (message.value() for message in messages)))
 
 
 def values(records: list[Record]) -> list[bytes]:
@@ -558,6 +564,83 @@ def test_a_member_that_is_not_told_its_offsets_goes_on_all_the_same(classic_hous
     with pytest.raises(KafkaUnavailable):
         reading.settle(batch, [Publication(topic="no such topic!", key=None, value=b"")])
 
+    assert next_batch(reading).records == batch.records
+
+
+class TornConsumer:
+    """Hands records out, and fails before anybody has them; once."""
+
+    torn = False
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def consume(self, most: int, wait: float) -> list[Message]:
+        handed_out = self._consumer.consume(most, max(wait, 0.5))
+        if handed_out and not TornConsumer.torn:
+            TornConsumer.torn = True
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return handed_out
+
+
+class TornBrokers(Brokers):
+    def consumer(self, group_id: str) -> Any:
+        return TornConsumer(super().consumer(group_id))
+
+
+def test_records_of_a_collection_that_failed_come_again_whichever_partition_they_are_of(
+    house: House,
+) -> None:
+    # Failed when only what the worker had seen of it was sought back: of a partition whose records
+    # were all among those that nobody had seen, they were stepped over.
+    TornConsumer.torn = False
+    for number in range(20):
+        house.put(b"%02d" % number, number % 2)
+    reading = house.open(brokers=TornBrokers)
+
+    settle_everything(house, reading)
+
+    assert TornConsumer.torn
+    assert values_of(house.kafka.records(house.out)) == [b"%02d" % number for number in range(20)]
+
+
+class DroppedConsumer:
+    """A member whose group drops it once it has read something, and that has not noticed."""
+
+    dropped = False
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def memberid(self) -> str | None:
+        return "" if DroppedConsumer.dropped else self._consumer.memberid()
+
+
+class DroppedBrokers(Brokers):
+    def consumer(self, group_id: str) -> Any:
+        return DroppedConsumer(super().consumer(group_id))
+
+
+def test_a_member_that_its_group_has_dropped_settles_nothing(house: House) -> None:
+    # Failed when nobody looked: a broker asks nothing of a transaction that names no member, so
+    # what a successor had settled meanwhile could be settled once more.
+    DroppedConsumer.dropped = False
+    house.put(b"0")
+    reading = house.open(brokers=DroppedBrokers)
+    batch = next_batch(reading)
+    DroppedConsumer.dropped = True
+
+    with pytest.raises(KafkaUnavailable, match="dropped"):
+        reading.settle(batch, [Publication(house.out, None, b"0")])
+
+    DroppedConsumer.dropped = False
+    assert house.kafka.records(house.out) == []
     assert next_batch(reading).records == batch.records
 
 

@@ -8,8 +8,10 @@ started again:
   does; an operator ends it with `kafka-transactions.sh`.
 - The group's coordinator called offsets unstable for minutes, though no transaction was open, its
   own topic's last stable offset included.
-- The group's coordinator answered with the offsets of minutes ago, for all partitions those of one
-  instant, though its own topic held all commits since, each with its marker.
+- The group's coordinator answered with the offsets of minutes ago for good, though its own topic
+  held all commits since, each with its marker (4.1.1 and 4.4.0: those of its first 16,384 records,
+  the interval in which it drops snapshots while it loads, KAFKA-19716). For some seconds after each
+  start it does so anyway, as far as it has read its log: that is what workers must bear.
 
 A campaign on such a broker can show nothing.
 """
@@ -23,6 +25,8 @@ from tests.real.kafka import Kafka
 #: Seconds: a transaction's timeout (20), the coordinator's look for those that are over (10), and
 #: a broker's way back.
 LONGEST = 45.0
+#: Seconds in which a broker that was started again has read its log: less than workers doubt.
+LOADED_WITHIN, ASK_EVERY = 20.0, 0.5
 
 
 class BrokerAtFault(Exception):
@@ -49,18 +53,24 @@ def refuse_if_hanging(
 Offsets = Mapping[tuple[str, int], int]  # by topic and partition
 
 
-def refuse_if_forgotten(before: Offsets, after: Offsets) -> None:
-    """Raise `BrokerAtFault` where an offset is less than it was, answered as stable both times.
+def refuse_if_forgotten(
+    before: Offsets, after: Callable[[], Offsets], wait: Callable[[float], None]
+) -> None:
+    """Raise `BrokerAtFault` where an offset, answered as stable, stays less than it was."""
+    for _ in range(round(LOADED_WITHIN / ASK_EVERY)):
+        forgotten = _less(before, after())
+        if not forgotten:
+            return
+        wait(ASK_EVERY)
+    raise BrokerAtFault("the broker forgot what was committed: " + ", ".join(forgotten))
 
-    `after` is asked for as soon as a broker is back, before workers have joined their group again.
-    """
-    forgotten = [
+
+def _less(before: Offsets, after: Offsets) -> list[str]:
+    return [
         f"{topic}/{partition} went from {offset} to {after[topic, partition]}"
         for (topic, partition), offset in sorted(before.items())
         if after.get((topic, partition), offset) < offset
     ]
-    if forgotten:
-        raise BrokerAtFault("the broker forgot what was committed: " + ", ".join(forgotten))
 
 
 def stable_offsets(kafka: Kafka, group: str, topics: Sequence[str]) -> Offsets:

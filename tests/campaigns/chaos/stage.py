@@ -204,7 +204,7 @@ class Stage:
         self.wait(self.chance.uniform(0.2, 3.0))
         self.kafka.server.start()
         _wait_patiently(self.kafka.wait_until_ready)
-        refuse_if_forgotten(before, self._stable_offsets())
+        refuse_if_forgotten(before, self._stable_offsets, self.wait)
         return True
 
     def _stable_offsets(self) -> Offsets:

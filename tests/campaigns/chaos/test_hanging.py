@@ -72,18 +72,34 @@ def test_offsets_that_nobody_ends_committing_are_the_brokers_fault(
         refuse_if_hanging(kafka, topic, [topic], [], lambda _: None)
 
 
-def test_offsets_that_a_start_took_back_are_the_brokers_fault() -> None:
+def at_once(_: float) -> None:
+    """Let no time pass."""
+
+
+def test_offsets_that_a_start_took_back_for_good_are_the_brokers_fault() -> None:
+    before, after = {("in", 0): 7, ("in", 1): 93_368}, {("in", 0): 7, ("in", 1): 23_450}
+
     with pytest.raises(BrokerAtFault, match="in/1 went from 93368 to 23450"):
-        refuse_if_forgotten({("in", 0): 7, ("in", 1): 93_368}, {("in", 0): 7, ("in", 1): 23_450})
+        refuse_if_forgotten(before, lambda: after, at_once)
 
 
 def test_an_offset_that_is_lost_altogether_is_forgotten_too() -> None:
     with pytest.raises(BrokerAtFault, match="from 7 to -1001"):
-        refuse_if_forgotten({("in", 0): 7}, {("in", 0): -1001})
+        refuse_if_forgotten({("in", 0): 7}, lambda: {("in", 0): -1001}, at_once)
+
+
+def test_a_broker_that_still_reads_its_log_is_waited_for() -> None:
+    answers = iter([-1001, 3, 7])
+
+    refuse_if_forgotten({("in", 0): 7}, lambda: {("in", 0): next(answers)}, at_once)
+
+    assert next(answers, None) is None
 
 
 def test_offsets_that_went_on_or_gave_no_answer_are_nobodys_fault() -> None:
-    refuse_if_forgotten({("in", 0): 7, ("in", 1): 7, ("in", 2): 7}, {("in", 0): 7, ("in", 1): 9})
+    before = {("in", 0): 7, ("in", 1): 7, ("in", 2): 7}
+
+    refuse_if_forgotten(before, lambda: {("in", 0): 7, ("in", 1): 9}, at_once)
 
 
 def test_an_offset_that_a_transaction_is_changing_is_not_compared(

@@ -113,10 +113,9 @@ class Settling:
     def settle(self) -> None:
         with kafka_errors():
             self.transactions.start()
-        self.settle_on()
+        self.settle_without_a_start()
 
-    def settle_on(self) -> None:
-        """Settle what was collected together with what was settled before."""
+    def settle_without_a_start(self) -> None:
         with kafka_errors():
             self.transactions.settle(
                 [Publication(topic="out", key=None, value=b"value")],
@@ -262,7 +261,7 @@ def test_stop_at_the_start_too(
         Settling(cluster).transactions.start()
 
 
-# --- several transactions without a collection between -------------------------------------------
+# --- one transaction after another ----------------------------------------------------------------
 
 
 class Hesitant:
@@ -286,9 +285,9 @@ def test_a_producer_is_replaced_once_all_it_began_is_committed(
 ) -> None:
     # A commit that took more than one call may still be answered when the next is under way.
     hesitant = Settling(cluster, identity="hesitant", wrap=Hesitant)
-    hesitant.settle()
 
-    hesitant.settle_on()
+    hesitant.settle()
+    hesitant.settle()
 
     assert hesitant.producers == 2
     hesitant.consumer.close()
@@ -297,11 +296,11 @@ def test_a_producer_is_replaced_once_all_it_began_is_committed(
 def test_nothing_is_settled_behind_a_transaction_that_nobody_knows_the_end_of(
     cluster: MockCluster, settling: Settling
 ) -> None:
-    # Failed when settling alone made a new producer: what it had settled was settled once more.
+    # Failed when settling alone made a new producer.
     injected(cluster, settling, END_TXN, INVALID_TXN_STATE)
 
     with pytest.raises(KafkaUnavailable, match="not ready"):
-        settling.settle_on()
+        settling.settle_without_a_start()
 
     assert settling.producers == 1
 
