@@ -116,25 +116,20 @@ class Restoring:
         bounds = self._ask.bounds(places)
         unplaced, doubtful = [], []
         for place in places:
-            offset, first = committed[place], bounds[place].first
-            if offset is None or offset > bounds[place].end:
+            offset, held = committed[place], bounds[place]
+            if offset is None or offset > held.end:
                 unplaced.append(place)
-                continue
-            settled, reached = ids[place].furthest, self._reached_of(place, bounds[place])
-            least = reached if settled is None else max(reached, settled + 1)
-            if self._is_doubtful(place, offset < least):
+            elif (found := self._behind(place, offset, held, ids[place], since)) is not None:
+                yield place, found
+            else:
                 doubtful.append(place)
-                continue
-            offset = max(offset, reached)  # that much is certain
-            lost = Lost(*place, offset, first - 1) if offset < first else None
-            position = max(offset, first)
-            back = settled if settled is not None and settled >= position else None
-            yield place, TakenOver(position, ids[place], lost, False, since, back)
-        known = self._known(unplaced, ids)
+        evaluated = self._evaluated(unplaced, ids)
         for place in unplaced:
             offset, held = committed[place], bounds[place]
-            is_known = place in known or bool(ids[place]) or self._reached_of(place, held) > 0
-            if self._is_doubtful(place, is_known and offset is None):
+            is_known = (
+                place in evaluated or self._reached_of(place, held) > 0 or len(ids[place]) > 0
+            )
+            if offset is None and self._is_doubtful(place, lies_before=is_known):
                 doubtful.append(place)
                 continue
             position = self._placed(place, offset, held, is_known)
@@ -143,25 +138,38 @@ class Restoring:
             names = ", ".join(f"{place.topic}/{place.partition}" for place in doubtful)
             raise KafkaUnavailable(f"Kafka: committed places before what is settled: {names}")
 
+    def _behind(
+        self, place: Place, offset: int, held: Bounds, ids: CompactIds, since: int
+    ) -> TakenOver | None:
+        """Go on behind what is settled; None where the answer is doubtful."""
+        settled, reached = ids.furthest, self._reached_of(place, held)
+        least = reached if settled is None else max(reached, settled + 1)
+        if self._is_doubtful(place, lies_before=offset < least):
+            return None
+        offset = max(offset, reached)  # so much is certain
+        lost = Lost(*place, offset, held.first - 1) if offset < held.first else None
+        position = max(offset, held.first)
+        back = settled if settled is not None and settled >= position else None
+        return TakenOver(position, ids, lost, False, since, back)
+
     def _reached_of(self, place: Place, bounds: Bounds) -> int:
         """Return how far we have settled ourselves; a topic made anew knows nothing of it."""
         reached = self._reached.get(place, 0)
         return reached if reached <= bounds.end else 0
 
-    def _is_doubtful(self, place: Place, lies_before: bool) -> bool:
-        """Say whether an answer is to be asked for again."""
+    def _is_doubtful(self, place: Place, *, lies_before: bool) -> bool:
+        """Say whether a place is to be asked for again, where it lies before what is settled."""
         if not lies_before:
             self._doubted.pop(place, None)
             return False
         now = self._seconds()
         return now - self._doubted.setdefault(place, now) < self._believed_after
 
-    def _known(
+    def _evaluated(
         self, places: Collection[Place], ids: Mapping[Place, CompactIds]
     ) -> Collection[Place]:
-        if not places or not self._remembers or self._start is not None:
-            return ()
-        rest = [place for place in places if not ids[place]]
+        """Return those without ids of which the evaluation topic knows."""
+        rest = [place for place in places if not ids[place]] if self._remembers else []
         return self._ask.evaluated(rest) if rest else ()
 
     def _placed(self, place: Place, offset: int | None, bounds: Bounds, is_known: bool) -> int:

@@ -266,8 +266,10 @@ def test_an_operators_word_waits_until_a_missing_place_stays_away() -> None:
 )
 def test_an_operators_word_decides_where_to_go_on(word: str, position: int) -> None:
     broker = Broker(offset=None, held=Bounds(2, 20), evaluates=True)
+    asking = Asking(broker, start=read_start(word))
 
-    assert taken_over(broker, start=read_start(word)).position == position
+    assert asking.doubts()
+    assert asking.taken_over(after=BELIEVED_AFTER).position == position
 
 
 def test_an_operators_word_is_no_matter_where_the_place_is_known() -> None:
