@@ -61,8 +61,9 @@ def run(
         str | None,
         typer.Option(
             "--from",
-            metavar="earliest|latest|OFFSET",
-            help="Where to begin with partitions whose place is lost; the others go on.",
+            metavar="earliest|latest|committed|OFFSET",
+            help="Where to begin with partitions whose place is lost; the others go on. committed: "
+            "go back to committed offsets that lie before what is settled.",
         ),
     ] = None,
 ) -> None:
@@ -73,8 +74,9 @@ def run(
     PUSH_MAIL_FROM. Brokers or a database that are away are waited for.
 
     A partition that was read before and has no committed offset any more stops it (78): say with
-    --from where to go on. Events that come a second time make no second mail while their ids are
-    known (PUSH_REPEATS_WINDOW).
+    --from where to go on. Offsets that were reset to before what is settled are not believed: go
+    back there with --from committed. Events that come a second time make no second mail while
+    their ids are known (PUSH_REPEATS_WINDOW).
 
     Exit codes: 0 stopped by SIGTERM or SIGINT, 70 fatal, 78 wrong settings.
     """

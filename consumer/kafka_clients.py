@@ -22,7 +22,8 @@ from consumer.kafka_topics import RepeatsTopic
 from consumer.kafka_transactions import Transactions
 from consumer.ports import Copy, Nothing
 from consumer.restorer import Restorer
-from consumer.restoring import BELIEVED_AFTER, Restoring, Start
+from consumer.restoring import DOUBTED_FOR, Restoring, Start
+from schemas.plans import Evaluation
 from schemas.records import Place
 
 client_logger = logging.getLogger("librdkafka")
@@ -62,11 +63,12 @@ class Memory:
 
     copy: Copy
     repeats: str  #: topic of the settled ids
-    evaluation: str  #: topic that knows which partitions were read before
+    evaluation: str  #: topic that knows which partitions were read before, and how far
+    read_evaluation: Callable[[bytes | None], Evaluation]
     window: timedelta
     limit: int  #: most ids that are of use
     start: Start | None = None  #: where to go on if a partition's place is lost
-    believed_after: float = BELIEVED_AFTER  #: seconds of a place before what is settled
+    doubted_for: float = DOUBTED_FOR  #: seconds of a place before what is settled
 
 
 def stream(
@@ -95,7 +97,7 @@ def stream(
         start=memory.start if memory else None,
         remembers=memory is not None,
         reached=reached,
-        believed_after=memory.believed_after if memory else BELIEVED_AFTER,
+        doubted_for=memory.doubted_for if memory else DOUBTED_FOR,
     )
     reading = Reading(
         lambda: brokers.consumer(group_id),
@@ -123,6 +125,7 @@ def _questions(brokers: Brokers, group_id: str, memory: Memory | None) -> KafkaQ
         brokers.admin,
         repeats=memory.repeats,
         evaluation=memory.evaluation,
+        read_evaluation=memory.read_evaluation,
         widen=topic.widen,
     )
 

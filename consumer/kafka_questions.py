@@ -7,6 +7,7 @@ read_committed reader's own question shows the last stable offset (kafka.md, sec
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 
 from confluent_kafka import (
@@ -24,11 +25,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # imported th
 from consumer.kafka_ends import records_before
 from consumer.kafka_errors import kafka_errors
 from consumer.restoring import Bounds
+from schemas.errors import InvalidEvent
+from schemas.plans import Evaluation
 from schemas.records import Place
 
 logger = logging.getLogger(__name__)
 
 ASK = 10.0  # seconds for an answer
+TAIL = 20_000  # evaluations of a partition that are recent: some minutes of the smallest batches
 STABLE = 2.0  # seconds for an offset without an open transaction over it: others wait their turn
 
 
@@ -42,6 +46,7 @@ class KafkaQuestions:
         *,
         repeats: str | None = None,
         evaluation: str | None = None,
+        read_evaluation: Callable[[bytes | None], Evaluation] | None = None,
         widen: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Make no client yet; `widen` gives the repeats topic so many partitions."""
@@ -49,6 +54,7 @@ class KafkaQuestions:
         self._new_admin = new_admin
         self._repeats = repeats
         self._evaluation = evaluation
+        self._read_evaluation = read_evaluation
         self._widen = widen
 
     @cached_property
@@ -99,19 +105,37 @@ class KafkaQuestions:
 
     def evaluated(self, places: Collection[Place]) -> Collection[Place]:
         """Return which of the places an evaluation names; see `Questions`."""
-        sought = {f"{place.topic}/{place.partition}".encode(): place for place in places}
-        topic = self._evaluation or ""
-        with kafka_errors():
-            numbers = self._reader.list_topics(topic, timeout=ASK).topics[topic].partitions
-        spans = self.bounds([Place(topic, number) for number in numbers])
+        sought = _evaluation_keys(places)
         found = set()
-        for message in self._read(spans):
+        for message in self._read(self._evaluations()):
             place = sought.pop(message.key() or b"", None)
             if place is not None:
                 found.add(place)
             if not sought:
                 break
         return found
+
+    def evaluated_until(self, places: Collection[Place]) -> Mapping[Place, int]:
+        """Return how far the newest evaluations reach; see `Questions`."""
+        sought, found = _evaluation_keys(places), dict[Place, int]()
+        spans = {
+            place: Bounds(max(first, end - TAIL), end)
+            for place, (first, end) in self._evaluations().items()
+        }
+        for message in self._read(spans):
+            place = sought.get(message.key() or b"")
+            if place is None or self._read_evaluation is None:
+                continue
+            with suppress(InvalidEvent):  # somebody else's: it tells nothing
+                last = self._read_evaluation(message.value()).last_offset
+                found[place] = max(last + 1, found.get(place, 0))
+        return found
+
+    def _evaluations(self) -> Mapping[Place, Bounds]:
+        topic = self._evaluation or ""
+        with kafka_errors():
+            numbers = self._reader.list_topics(topic, timeout=ASK).topics[topic].partitions
+        return self.bounds([Place(topic, number) for number in numbers])
 
     def _read(self, spans: Mapping[Place, Bounds]) -> Iterator[Message]:
         """Yield the committed records of these spans; end once the end of each was reached."""
@@ -132,6 +156,10 @@ class KafkaQuestions:
         """Let the reader go; it has joined nothing, so nobody waits for it."""
         if "_reader" in self.__dict__:
             self._reader.close()
+
+
+def _evaluation_keys(places: Collection[Place]) -> dict[bytes, Place]:
+    return {f"{place.topic}/{place.partition}".encode(): place for place in places}
 
 
 def _without_error(place: TopicPartition) -> TopicPartition:

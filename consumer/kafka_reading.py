@@ -19,7 +19,7 @@ from confluent_kafka import (
 
 from consumer.kafka_errors import PLACE_LOST, consumer_meaning, meaning
 from consumer.kafka_records import record_of
-from consumer.partitions import Partitions
+from consumer.partitions import Partitions, gone_back
 from consumer.ports import Copy
 from consumer.restorer import Ended, Restorer
 from schemas.errors import Fatal, KafkaUnavailable
@@ -65,6 +65,7 @@ class Reading:
         self._held: Ended | None = None  # a take-over that has ended and could not be applied yet
         self._lost: dict[Place, Lost] = {}  # found, and told in the next batch
         self._new: dict[Place, int] = {}  # begun without an offset, and settled with the next batch
+        self._next: dict[Place, int] = {}  # the least offset that may come
         self._member: str | None = None  # our name in the group when the records were read
         self.assigned = False  # a group was joined once
 
@@ -97,7 +98,18 @@ class Reading:
                 records += self._records(self._consumer.consume(more, 0.0))
             records = self._partitions.kept(records)  # what it took from us is dropped
         self._member = self._consumer.memberid()
-        return Batch(tuple(records), self._lost_and_ours())
+        return self._in_order(Batch(tuple(records), self._lost_and_ours()))
+
+    def _in_order(self, batch: Batch) -> Batch:
+        """Drop the records of partitions that the client has gone back in, and take those over."""
+        back = gone_back(batch, self._next)
+        if back:
+            logger.warning("client_went_back", extra={"partitions": [_name(*p) for p in back]})
+            self.take_over(back)
+            batch = Batch(tuple(self._partitions.kept(batch.records)), self._lost_and_ours())
+        for place, _, end in batch.runs:
+            self._next[place] = batch.records[end - 1].offset + 1
+        return batch
 
     def _patience(self, lost: Collection[Lost]) -> float:
         if lost:
@@ -159,6 +171,7 @@ class Reading:
         for place in places:
             self._lost.pop(place, None)
             self._new.pop(place, None)
+            self._next.pop(place, None)
 
     def _apply_take_overs(self) -> None:
         if self._held is not None:
@@ -171,6 +184,7 @@ class Reading:
         place, number, found = ended
         if self._partitions.is_awaited(place, number):
             self._go_to(TopicPartition(*place, found.position))
+            self._next[place] = found.position
             self._copy.restore(place, found.ids, found.ids_since)
             if found.lost is not None:
                 self._lost[place] = found.lost
@@ -180,8 +194,8 @@ class Reading:
             self._consumer.resume([TopicPartition(*place)])
             fields = {"partition": _name(*place), "offset": found.position}
             logger.info("partition_taken_over", extra=fields | {"ids": len(found.ids)})
-            if found.went_back_from is not None:  # reset by somebody, or forgotten by a broker
-                logger.warning("place_went_back", extra=fields | {"settled": found.went_back_from})
+            if found.unbelieved is not None:  # reset by somebody, or forgotten by a broker
+                logger.warning("place_not_believed", extra=fields | {"committed": found.unbelieved})
         self._held = None
 
     def _go_to(self, place: TopicPartition) -> None:
@@ -245,6 +259,7 @@ class Reading:
                 doubtful.add(place)
             elif place not in self._lost:
                 self._consumer.seek(TopicPartition(*place, offset))
+                self._next[place] = offset
         return doubtful
 
     def group(self) -> object:

@@ -6,11 +6,12 @@ dropped, whoever hands them out. A take-over bears a number, so that one which w
 revocation, a new assignment or a doubt changes nothing when it ends.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
+from operator import lt
 
-from schemas.records import Place, Record
+from schemas.records import Batch, Place, Record
 
 
 @dataclass(slots=True)
@@ -71,3 +72,19 @@ class Partitions:
     def all_readable(self) -> bool:
         """Say whether nothing is being taken over."""
         return not self._taking_over
+
+
+def gone_back(batch: Batch, least: Mapping[Place, int]) -> set[Place]:
+    """Return the partitions of which records come that lie before what may come.
+
+    `least` is the least offset that may come next. A client that goes back by itself, as one did
+    when its broker was killed, would have us settle what is settled.
+    """
+    found, next_offsets = set(), dict(least)
+    for place, begin, end in batch.runs:
+        offsets = [record.offset for record in batch.records[begin:end]]
+        in_order = all(map(lt, offsets, islice(offsets, 1, None)))
+        if not in_order or offsets[0] < next_offsets.get(place, 0):
+            found.add(place)
+        next_offsets[place] = offsets[-1] + 1
+    return found

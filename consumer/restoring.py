@@ -9,8 +9,10 @@ end, which waits for such markers.
 
 An answer may be false. A coordinator that was killed and started again reads its log, and answers
 meanwhile from what it has read so far: with a place of hours ago, or with none (seen with Apache
-Kafka 4.1.0 to 4.4.0, at each of twelve kills under load). So an answer that lies before what is
-known to be settled is asked for again, and believed only once it stays.
+Kafka 4.1.0 to 4.4.0, at each of twelve kills under load); sometimes until somebody commits anew. So
+an answer that lies before what is known to be settled is asked for again. If it stays, the
+evaluation topic says where to go on: it is written in the transactions that mark offsets. Who wants
+to go back says so (`run --from committed`).
 
 Pure over `Questions` but for a clock; the door that asks Kafka is `kafka_questions`, and `restorer`
 runs this beside the loop.
@@ -26,9 +28,9 @@ from schemas.errors import InvalidInput, KafkaUnavailable, OffsetsLost
 from schemas.records import Lost, Place
 from schemas.repeats import offset_and_instant, topic_prefix
 
-#: Seconds after which a place before what is settled is what somebody wants, or a broker that has
-#: lost its memory for good. With 90,000 commits to read the false answers ended after 3 s.
-BELIEVED_AFTER = 30.0
+#: Seconds for which a place before what is settled is asked for again. With 90,000 commits to read
+#: most false answers ended after 3 s.
+DOUBTED_FOR = 30.0
 
 
 class Bounds(NamedTuple):
@@ -59,11 +61,14 @@ class Questions(Protocol):
     def evaluated(self, places: Collection[Place]) -> Collection[Place]:
         """Return those of the places that the evaluation topic knows."""
 
+    def evaluated_until(self, places: Collection[Place]) -> Mapping[Place, int]:
+        """Return the offsets behind the last evaluation of each place that has a recent one."""
+
 
 class Start(NamedTuple):
     """Where an operator wants to go on if a partition's place is lost (`run --from`)."""
 
-    word: str  #: earliest, latest or offset
+    word: str  #: earliest, latest, committed or offset
     offset: int = 0
 
 
@@ -75,7 +80,7 @@ class TakenOver(NamedTuple):
     lost: Lost | None = None  #: what retention took before it was read
     is_new: bool = False  #: no offset was committed yet, so the position should be
     ids_since: int = 0  #: older ids were left in the topic for want of room; milliseconds
-    went_back_from: int | None = None  #: the furthest settled offset, where that is not behind us
+    unbelieved: int | None = None  #: the committed offset, where it lies before what is settled
 
 
 class Restoring:
@@ -89,14 +94,14 @@ class Restoring:
         *,
         remembers: bool,
         reached: Mapping[Place, int] | None = None,
-        believed_after: float = BELIEVED_AFTER,
+        doubted_for: float = DOUBTED_FOR,
         seconds: Callable[[], float] = monotonic,
     ) -> None:
         """`remembers` is False for a daemon that has no repeats and writes no evaluations.
 
         `reached` is how far this process itself has settled; it grows beside.
         """
-        self._believed_after = believed_after
+        self._doubted_for = doubted_for
         self._ask = ask
         self._limit = limit
         self._start = start
@@ -126,9 +131,7 @@ class Restoring:
         evaluated = self._evaluated(unplaced, ids)
         for place in unplaced:
             offset, held = committed[place], bounds[place]
-            is_known = (
-                place in evaluated or self._reached_of(place, held) > 0 or len(ids[place]) > 0
-            )
+            is_known = place in evaluated or place in self._reached or len(ids[place]) > 0
             if offset is None and self._is_doubtful(place, lies_before=is_known):
                 doubtful.append(place)
                 continue
@@ -142,20 +145,24 @@ class Restoring:
         self, place: Place, offset: int, held: Bounds, ids: CompactIds, since: int
     ) -> TakenOver | None:
         """Go on behind what is settled; None where the answer is doubtful."""
-        settled, reached = ids.furthest, self._reached_of(place, held)
-        least = reached if settled is None else max(reached, settled + 1)
-        if self._is_doubtful(place, lies_before=offset < least):
+        least = self._settled_until(place, ids, held)
+        wants_back = self._start is not None and self._start.word == "committed"
+        is_before = offset < least and not wants_back
+        if self._is_doubtful(place, lies_before=is_before):
             return None
-        offset = max(offset, reached)  # so much is certain
+        unbelieved = offset if is_before else None
+        if is_before and self._remembers:
+            least = max(least, self._ask.evaluated_until([place]).get(place, least))
+        offset = least if is_before else offset
         lost = Lost(*place, offset, held.first - 1) if offset < held.first else None
-        position = max(offset, held.first)
-        back = settled if settled is not None and settled >= position else None
-        return TakenOver(position, ids, lost, False, since, back)
+        return TakenOver(max(offset, held.first), ids, lost, False, since, unbelieved)
 
-    def _reached_of(self, place: Place, bounds: Bounds) -> int:
-        """Return how far we have settled ourselves; a topic made anew knows nothing of it."""
-        reached = self._reached.get(place, 0)
-        return reached if reached <= bounds.end else 0
+    def _settled_until(self, place: Place, ids: CompactIds, held: Bounds) -> int:
+        """Return an offset before which all is settled; a topic made anew knows nothing of it."""
+        until, furthest = self._reached.get(place, 0), ids.furthest
+        if furthest is not None:
+            until = max(until, furthest + 1)
+        return until if until <= held.end else 0
 
     def _is_doubtful(self, place: Place, *, lies_before: bool) -> bool:
         """Say whether a place is to be asked for again, where it lies before what is settled."""
@@ -163,7 +170,7 @@ class Restoring:
             self._doubted.pop(place, None)
             return False
         now = self._seconds()
-        return now - self._doubted.setdefault(place, now) < self._believed_after
+        return now - self._doubted.setdefault(place, now) < self._doubted_for
 
     def _evaluated(
         self, places: Collection[Place], ids: Mapping[Place, CompactIds]
@@ -174,7 +181,7 @@ class Restoring:
 
     def _placed(self, place: Place, offset: int | None, bounds: Bounds, is_known: bool) -> int:
         """Say where to begin with a partition that has no offset of any use."""
-        if self._start is not None:
+        if self._start is not None and self._start.word != "committed":
             return starting_at(self._start, bounds)
         if offset is None and not is_known:
             return bounds.first
@@ -197,10 +204,12 @@ class Restoring:
 
 def read_start(text: str) -> Start:
     """Read what `--from` says, or raise `InvalidInput`."""
-    if text in ("earliest", "latest"):
+    if text in ("earliest", "latest", "committed"):
         return Start(text)
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidInput([f"--from {text}: allowed are earliest, latest and an offset"])
+        raise InvalidInput(
+            [f"--from {text}: allowed are earliest, latest, committed and an offset"]
+        )
     return Start("offset", int(text))
 
 

@@ -373,6 +373,7 @@ def evaluate(
             copy=repeats,
             repeats=settings.repeats_topic,
             evaluation=settings.topic_evaluation,
+            read_evaluation=Codec(writer_schemas(settings)).decode_evaluation,  # on its own thread
             window=settings.repeats_window,
             limit=settings.repeats_limit,
             start=start,

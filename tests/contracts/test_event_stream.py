@@ -14,7 +14,9 @@ from consumer.kafka_clients import Brokers, Memory
 from consumer.kafka_clients import stream as kafka_stream
 from consumer.memory import MemoryStream, MemoryTopics
 from consumer.ports import EventStream
+from consumer.registry import PublishedSchemas
 from consumer.repeats import Repeats
+from schemas.codec import Codec
 from schemas.errors import KafkaUnavailable
 from schemas.records import Batch, Headers, Lost, Place, Publication, Record
 from schemas.repeats import key_of, value_of
@@ -97,6 +99,7 @@ class KafkaBroker:
                 copy=copy,
                 repeats=self.repeats,
                 evaluation=self._evaluation,
+                read_evaluation=Codec(PublishedSchemas()).decode_evaluation,
                 window=WINDOW,
                 limit=1_000,
             ),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,11 +17,17 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from consumer.kafka import KafkaStream
 from consumer.kafka_clients import Brokers, Memory, stream
 from consumer.kafka_topics import RepeatsTopic
+from consumer.registry import PublishedSchemas
 from consumer.repeats import Repeats
 from consumer.restoring import Start
+from schemas.codec import Codec, encode_evaluation
 from schemas.errors import InvalidSettings, KafkaUnavailable, OffsetsLost
+from schemas.framing import single_object_prefix
+from schemas.plans import Evaluation
+from schemas.published import EVALUATION, published
 from schemas.records import Batch, Lost, Place, Publication, Record
 from schemas.repeats import SettledId, key_of, value_of
+from schemas.vocabulary import Generation, Outcome
 from tests.real.kafka import Kafka
 from tests.real.waiting import wait_until
 
@@ -68,7 +74,6 @@ class House:
         brokers: type[Brokers] = Brokers,
         most: int = 100,
         ahead: int = 0,
-        believed_after: float = 1.0,
     ) -> KafkaStream:
         self.opened.append(
             stream(
@@ -82,10 +87,11 @@ class House:
                     copy=copy or a_copy(),
                     repeats=self.repeats,
                     evaluation=self.evaluation,
+                    read_evaluation=Codec(PublishedSchemas()).decode_evaluation,
                     window=WINDOW,
                     limit=1_000,
                     start=start,
-                    believed_after=believed_after,
+                    doubted_for=1.0,
                 ),
             )
         )
@@ -99,6 +105,21 @@ class House:
         place, key, offset, at = settled
         value = value_of(offset, at)
         return Publication(topic=self.repeats, key=key, value=value, partition=place.partition)
+
+    def evaluated(self, first: int, last: int, partition: int = 0) -> Publication:
+        evaluation = Evaluation(
+            topic=self.topic,
+            partition=partition,
+            first_offset=first,
+            last_offset=last,
+            rules_generation=Generation(1),
+            engine_version="1",
+            decided_at=datetime(2026, 12, 1, tzinfo=UTC),
+            outcomes={Outcome.NO_MATCH: last - first + 1},
+        )
+        prefix = single_object_prefix(published(EVALUATION).fingerprint)
+        key = f"{self.topic}/{partition}".encode()
+        return Publication(self.evaluation, key, encode_evaluation(evaluation, prefix))
 
     def key(self, identity: str) -> bytes:
         return key_of(self.topic, "m-1", identity)
@@ -369,27 +390,55 @@ def test_records_are_settled_once_while_partitions_come_and_go(house: House) -> 
     assert sorted(published) == list(range(50))
 
 
-def test_a_place_that_went_back_is_told_and_what_was_settled_is_known(
+def settled_in_order(house: House, count: int) -> None:
+    """Settle so many records of one partition, each remembered and evaluated, and leave."""
+    for number in range(count):
+        house.put(b"%d" % number)
+    reading = house.open()
+    while sum(house.kafka.committed(house.group, house.topic).values()) < count:
+        for part in reading.collect().parts(1):
+            (offset,) = (record.offset for record in part.records)
+            reading.settle(
+                part, [house.an_id(f"id-{offset}", offset), house.evaluated(offset, offset)]
+            )
+    house.opened.pop().close()
+
+
+def test_a_committed_place_before_what_is_settled_is_not_believed(
     classic_house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Failed when it was taken in silence: nobody could say why events were repeated.
+    # Failed when it was: a broker that had forgotten it made a worker evaluate all once more.
     house, copy = classic_house, a_copy()
-    house.put(b"0")
-    house.put(b"1")
-    first = house.open()
-    while sum(house.kafka.committed(house.group, house.topic).values()) < 2:
-        batch = first.collect()
-        if not batch.is_empty:
-            first.settle(batch, [house.an_id(f"id-{r.offset}", r.offset) for r in batch.records])
-    house.opened.pop().close()
+    settled_in_order(house, 3)
+    house.put(b"next")
     house.kafka.commit(house.group, house.topic, {0: 1})
 
     records = collected(house.open(copy), until=holding(1))
 
-    assert values(records) == [b"1"]
+    assert values(records) == [b"next"]
+    (told,) = [r for r in caplog.records if r.getMessage() == "place_not_believed"]
+    assert (vars(told)["offset"], vars(told)["committed"]) == (3, 1)
+
+
+def test_an_evaluation_that_nobody_can_read_tells_nothing(classic_house: House) -> None:
+    house = classic_house
+    settled_in_order(house, 2)
+    house.put(b"\x00", topic=house.evaluation, key=f"{house.topic}/0".encode())
+    house.put(b"next")
+    house.kafka.commit(house.group, house.topic, {0: 0})
+
+    assert values(collected(house.open(), until=holding(1))) == [b"next"]
+
+
+def test_who_wants_to_go_back_says_so_and_what_was_settled_is_known(classic_house: House) -> None:
+    house, copy = classic_house, a_copy()
+    settled_in_order(house, 3)
+    house.kafka.commit(house.group, house.topic, {0: 1})
+
+    records = collected(house.open(copy, start=Start("committed")), until=holding(2))
+
+    assert values(records) == [b"1", b"2"]
     assert house.knows(copy, "id-1") == 1
-    (told,) = [r for r in caplog.records if r.getMessage() == "place_went_back"]
-    assert (vars(told)["offset"], vars(told)["settled"]) == (1, 1)
 
 
 # --- places that are lost -------------------------------------------------------------------------
@@ -605,6 +654,49 @@ def test_records_of_a_collection_that_failed_come_again_whichever_partition_they
 
     assert TornConsumer.torn
     assert values_of(house.kafka.records(house.out)) == [b"%02d" % number for number in range(20)]
+
+
+class BackwardConsumer:
+    """Hands out once more what it has handed out before; once."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._first: list[Message] = []
+        self.went_back = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def consume(self, most: int, wait: float) -> list[Message]:
+        handed_out = self._consumer.consume(most, wait)
+        if self._first and not self.went_back:
+            self.went_back = True
+            handed_out += self._first
+        self._first = self._first or handed_out
+        return handed_out
+
+
+class BackwardBrokers(Brokers):
+    made: BackwardConsumer | None = None
+
+    def consumer(self, group_id: str) -> Any:
+        BackwardBrokers.made = BackwardConsumer(super().consumer(group_id))
+        return BackwardBrokers.made
+
+
+def test_a_client_that_goes_back_makes_nobody_settle_twice(house: House) -> None:
+    # Failed when what the client handed out was taken as it came.
+    reading = house.open(brokers=BackwardBrokers, most=5)
+    for number in range(40):
+        house.put(b"%02d" % number)
+
+    settle_everything(house, reading)
+    house.put(b"40")
+    settle_everything(house, reading)
+
+    assert BackwardBrokers.made is not None
+    assert BackwardBrokers.made.went_back
+    assert values_of(house.kafka.records(house.out)) == [b"%02d" % number for number in range(41)]
 
 
 class DroppedConsumer:

@@ -201,19 +201,16 @@ class Kafka(ServerPart):
 
         That is what the broker says; it is asked for both.
         """
-        unstable = set(self._places(topic)) - self.stable(group, topic).keys()
+        answer = self._offsets(group, topic, stable=True)
+        code = KafkaError.UNSTABLE_OFFSET_COMMIT
+        unstable = {p.partition for p in answer if p.error is not None and p.error.code() == code}
         last = self._offsets(group, topic, stable=False)
         return {p.partition: p.offset for p in last if p.partition in unstable}
 
     def stable(self, group: str, topic: str) -> dict[int, int]:
         """Return a group's offsets that no transaction is changing, -1001 where there are none."""
         answer = self._offsets(group, topic, stable=True)
-        unstable = KafkaError.UNSTABLE_OFFSET_COMMIT
-        return {
-            place.partition: place.offset
-            for place in answer
-            if place.error is None or place.error.code() != unstable
-        }
+        return {place.partition: place.offset for place in answer if place.error is None}
 
     def _offsets(self, group: str, topic: str, *, stable: bool) -> list[TopicPartition]:
         asked = [TopicPartition(topic, place) for place in self._places(topic)]

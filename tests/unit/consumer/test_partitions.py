@@ -1,7 +1,9 @@
 """Which records are kept while partitions come and go."""
 
-from consumer.partitions import Partitions
-from schemas.records import Place, Record
+import pytest
+
+from consumer.partitions import Partitions, gone_back
+from schemas.records import Batch, Place, Record
 
 HERE, THERE = Place("in", 0), Place("in", 1)
 
@@ -77,3 +79,29 @@ def test_partitions_that_are_ours_go_on_while_another_is_taken_over() -> None:
 
     assert partitions.readable([HERE, THERE]) == [HERE]
     assert not partitions.all_readable
+
+
+def batch_of(*records: tuple[Place, int]) -> Batch:
+    return Batch(tuple(a_record(place, offset) for place, offset in records))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param([(HERE, 4)], id="before what may come"),
+        pytest.param([(HERE, 5), (HERE, 6), (HERE, 0)], id="amid a run"),
+        pytest.param([(HERE, 5), (HERE, 6), (HERE, 6)], id="the same once more"),
+        pytest.param([(HERE, 7), (THERE, 1), (HERE, 6)], id="in a later run"),
+        pytest.param([(HERE, 5), (HERE, 3), (HERE, 9)], id="and on again"),
+    ],
+)
+def test_a_client_that_goes_back_is_found_out(records: list[tuple[Place, int]]) -> None:
+    # Seen: after its broker's kill a client went on at 30,952 for two records and then at 0, and
+    # all was settled once more.
+    assert gone_back(batch_of(*records), {HERE: 5}) == {HERE}
+
+
+def test_gaps_and_other_partitions_are_in_order() -> None:
+    records = batch_of((HERE, 5), (HERE, 8), (THERE, 0), (HERE, 20), (THERE, 1))
+
+    assert gone_back(records, {HERE: 5}) == set()

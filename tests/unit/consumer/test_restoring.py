@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from consumer.restoring import (
-    BELIEVED_AFTER,
+    DOUBTED_FOR,
     Bounds,
     Restoring,
     Start,
@@ -35,6 +35,7 @@ class Broker:
     held: Bounds = HELD
     repeats: list[tuple[bytes, bytes, bool]] = field(default_factory=list)  # key, value, committed
     evaluates: bool = False
+    until: int | None = None  # the end of the last evaluation
     before: dict[str, Callable[["Broker"], None]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -66,6 +67,10 @@ class Broker:
     def evaluated(self, places: Collection[Place]) -> Collection[Place]:
         self._ask("evaluated")
         return places if self.evaluates else ()
+
+    def evaluated_until(self, places: Collection[Place]) -> Mapping[Place, int]:
+        self._ask("evaluated until")
+        return {} if self.until is None else dict.fromkeys(places, self.until)
 
 
 def entry(identity: str, offset: int, *, topic: str = "in") -> tuple[bytes, bytes, bool]:
@@ -162,20 +167,44 @@ def test_nothing_is_lost_where_the_earliest_is_the_place() -> None:
 
 
 @pytest.mark.parametrize("offset", [7, 2])
-def test_a_place_before_what_was_settled_is_believed_and_told_once_it_stays(offset: int) -> None:
-    # Seen: a broker that was started again answered with offsets of minutes ago, and all was read
-    # again in silence.
-    asking = Asking(Broker(offset=offset, repeats=[entry("b", 7), entry("a", 4)]))
+def test_a_place_that_stays_before_what_was_settled_is_not_believed(offset: int) -> None:
+    # Seen: a broker that was started again answered with offsets of minutes ago until somebody
+    # committed anew, and all was evaluated again.
+    broker = Broker(offset=offset, repeats=[entry("b", 7), entry("a", 4)], until=9)
+    asking = Asking(broker)
 
     assert asking.doubts()
-    found = asking.taken_over(after=BELIEVED_AFTER)
-    assert (found.position, found.went_back_from) == (offset, 7)
+    found = asking.taken_over(after=DOUBTED_FOR)
+    assert (found.position, found.unbelieved) == (9, offset)
+
+
+def test_where_no_evaluation_tells_more_the_last_mail_says_where_to_go_on() -> None:
+    asking = Asking(Broker(offset=2, repeats=[entry("b", 7)]))
+
+    assert asking.doubts()
+    assert asking.taken_over(after=DOUBTED_FOR).position == 8
+
+
+def test_who_wants_to_go_back_says_so() -> None:
+    broker = Broker(offset=2, repeats=[entry("b", 7)], until=9)
+
+    found = taken_over(broker, start=read_start("committed"))
+
+    assert (found.position, found.unbelieved, first_of(found, "b")) == (2, None, 7)
+
+
+def test_going_back_to_what_is_committed_needs_something_committed() -> None:
+    asking = Asking(Broker(offset=None, evaluates=True), start=Start("committed"))
+
+    assert asking.doubts()
+    with pytest.raises(OffsetsLost):
+        asking.taken_over(after=DOUBTED_FOR)
 
 
 def test_a_place_right_behind_what_was_settled_is_believed_at_once() -> None:
     found = taken_over(Broker(offset=8, repeats=[entry("b", 7), entry("a", 4)]))
 
-    assert (found.position, found.went_back_from) == (8, None)
+    assert (found.position, found.unbelieved) == (8, None)
 
 
 def test_a_broker_that_is_still_reading_its_log_is_asked_until_it_knows() -> None:
@@ -193,11 +222,12 @@ def test_a_place_before_what_we_settled_ourselves_is_never_believed() -> None:
     asking = Asking(Broker(offset=5), reached={HERE: 10})
 
     assert asking.doubts()
-    assert asking.taken_over(after=BELIEVED_AFTER).position == 10
+    assert asking.taken_over(after=DOUBTED_FOR).position == 10
 
 
-def test_what_we_settled_of_a_topic_that_was_made_anew_counts_for_nothing() -> None:
+def test_what_was_settled_of_a_topic_that_was_made_anew_counts_for_nothing() -> None:
     assert Asking(Broker(offset=5), reached={HERE: 21}).taken_over().position == 5
+    assert taken_over(Broker(offset=5, repeats=[entry("a", 20)])).position == 5
 
 
 def test_others_do_not_wait_for_a_place_that_is_doubted() -> None:
@@ -236,7 +266,7 @@ def test_a_partition_that_was_read_before_and_lost_its_place_stops_the_worker(
 
     assert asking.doubts()
     with pytest.raises(OffsetsLost, match=r"in/3 .*run --from earliest\|latest\|OFFSET"):
-        asking.taken_over(after=BELIEVED_AFTER)
+        asking.taken_over(after=DOUBTED_FOR)
 
 
 def test_a_place_behind_a_partitions_end_stops_the_worker_at_once() -> None:
@@ -249,7 +279,7 @@ def test_a_place_that_we_settled_and_nobody_knows_any_more_stops_the_worker() ->
 
     assert asking.doubts()
     with pytest.raises(OffsetsLost):
-        asking.taken_over(after=BELIEVED_AFTER)
+        asking.taken_over(after=DOUBTED_FOR)
 
 
 def test_an_operators_word_waits_until_a_missing_place_stays_away() -> None:
@@ -258,7 +288,7 @@ def test_an_operators_word_waits_until_a_missing_place_stays_away() -> None:
     asking = Asking(Broker(offset=None, repeats=[entry("a", 4)]), start=Start("latest"))
 
     assert asking.doubts()
-    assert asking.taken_over(after=BELIEVED_AFTER).position == 20
+    assert asking.taken_over(after=DOUBTED_FOR).position == 20
 
 
 @pytest.mark.parametrize(
@@ -269,7 +299,7 @@ def test_an_operators_word_decides_where_to_go_on(word: str, position: int) -> N
     asking = Asking(broker, start=read_start(word))
 
     assert asking.doubts()
-    assert asking.taken_over(after=BELIEVED_AFTER).position == position
+    assert asking.taken_over(after=DOUBTED_FOR).position == position
 
 
 def test_an_operators_word_is_no_matter_where_the_place_is_known() -> None:
@@ -278,7 +308,7 @@ def test_an_operators_word_is_no_matter_where_the_place_is_known() -> None:
 
 @pytest.mark.parametrize("word", ["", "first", "-1", "1e3", "٣"])
 def test_another_word_is_none(word: str) -> None:
-    with pytest.raises(InvalidInput, match="allowed are earliest, latest and an offset"):
+    with pytest.raises(InvalidInput, match="allowed are earliest, latest, committed and an offset"):
         read_start(word)
 
 
