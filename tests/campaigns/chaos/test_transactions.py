@@ -7,7 +7,7 @@ import pytest
 from tests.campaigns.chaos.transactions import OFFSETS, Hit, hit_by, steps
 
 
-def line(at: int, status: str, *topics: str, name: str = "worker-1") -> str:
+def line(at: int, status: str | int, *topics: str, name: str = "worker-1") -> str:
     key = {"type": "0", "data": {"transactionalId": name}}
     data = {
         "transactionStatus": status,
@@ -41,6 +41,19 @@ RESOLVED = [*COMMITTED[:2], line(900, "PrepareAbort", "mails", OFFSETS), line(90
 )
 def test_the_log_says_what_a_kill_hit(log: list[str], at: int, hit: Hit) -> None:
     assert hit_by(steps(log)["worker-1"], at) is hit
+
+
+def test_an_older_tool_tells_states_by_their_numbers() -> None:
+    # Failed when its numbers were taken for no state at all: no kill had hit anything.
+    log = [line(100, 0), line(110, 1, "mails"), line(900, 3, "mails"), line(901, 5)]
+
+    assert [step.status for step in steps(log)["worker-1"]] == [
+        "Empty",
+        "Ongoing",
+        "PrepareAbort",
+        "CompleteAbort",
+    ]
+    assert hit_by(steps(log)["worker-1"], 120) is Hit.MID_BATCH
 
 
 def test_ids_are_told_apart_and_other_lines_are_passed_over() -> None:

@@ -23,6 +23,8 @@ from tests.real.processes import Process
 OFFSETS = "__consumer_offsets"
 TOOL = "org/apache/kafka/tools/DumpLogSegments"
 OLDER = "kafka/tools/DumpLogSegments"  # where Apache Kafka 4.1 has it
+#: The states by the numbers that the log holds, which the tool of Apache Kafka 4.1 prints.
+STATES = ("Empty", "Ongoing", "PrepareCommit", "PrepareAbort", "CompleteCommit", "CompleteAbort")
 
 
 class Step(NamedTuple):
@@ -110,8 +112,9 @@ def _told(lines: Iterable[str]) -> Iterator[tuple[str, Step]]:
             continue  # about a batch, or the end of an id
         value = json.loads(payload)["data"]
         topics = frozenset(each["topic"] for each in value["transactionPartitions"] or ())
+        status = value["transactionStatus"]
         at = int(head.partition("CreateTime: ")[2].partition(" ")[0])
         yield (
             json.loads(key)["data"]["transactionalId"],
-            Step(at, value["transactionStatus"], topics),
+            Step(at, status if isinstance(status, str) else STATES[status], topics),
         )
