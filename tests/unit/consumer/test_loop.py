@@ -282,21 +282,31 @@ def test_what_would_take_too_long_until_the_next_collection_comes_again() -> Non
 
 def test_a_part_takes_as_long_as_its_own_settling() -> None:
     # Failed when the time was taken once the next part was prepared.
-    work, took = copying(batches=2), list[float]()
+    work, took, first_settled = copying(batches=2), list[float](), threading.Event()
     prepare, settled = work.prepare, work.settled
+    prepared_at: list[float] = []
 
     def prepare_slowly(batch: Batch, under_way: Copied | None) -> Copied:
-        time.sleep(0.0 if under_way is None else 0.2)
+        if under_way is not None:
+            assert first_settled.wait(10)
+            time.sleep(0.05)
+        prepared_at.append(time.perf_counter())
         return prepare(batch, under_way)
 
     def settled_in(prepared: Copied, seconds: float) -> None:
         took.append(seconds)
         settled(prepared, seconds)
 
-    work.prepare, work.settled = prepare_slowly, settled_in  # type: ignore[method-assign]
-    World(collects=2).put(b"1", b"2").run(work, beside=one_thread)
+    def fail(step: str) -> None:
+        if step == "settled":
+            first_settled.set()
 
-    assert took[0] < 0.2 <= took[1]
+    work.prepare, work.settled = prepare_slowly, settled_in  # type: ignore[method-assign]
+    world = World(collects=2).put(b"1", b"2")
+    world.fail = fail  # type: ignore[method-assign]
+    world.run(work, beside=one_thread)
+
+    assert took[0] < prepared_at[1] - prepared_at[0]
 
 
 def test_pauses_are_short_again_once_anything_was_settled() -> None:
