@@ -235,7 +235,7 @@ def test_the_breaker_counts_what_is_under_way() -> None:
     topics = topics_with(good=1, damaged=8)
 
     with pytest.raises(TooManyFaults):
-        run(topics, evaluating(Breaker(LIMITS)), collects=9)
+        run(topics, evaluating(Breaker(replace(LIMITS, after_start=0))), collects=9)
 
     assert topics.settled[RECORD.place._replace(partition=0)] == 3
     assert [p.topic for p in topics.published].count("dead") == 2
