@@ -152,7 +152,8 @@ class Restoring:
             return None
         unbelieved = offset if is_before else None
         if is_before and self._remembers:
-            least = max(least, self._ask.evaluated_until([place]).get(place, least))
+            evaluated = self._ask.evaluated_until([place]).get(place, 0)
+            least = max(least, evaluated if evaluated <= held.end else 0)
         offset = least if is_before else offset
         lost = Lost(*place, offset, held.first - 1) if offset < held.first else None
         return TakenOver(max(offset, held.first), ids, lost, False, since, unbelieved)

@@ -185,6 +185,15 @@ def test_where_no_evaluation_tells_more_the_last_mail_says_where_to_go_on() -> N
     assert asking.taken_over(after=DOUBTED_FOR).position == 8
 
 
+def test_an_evaluation_of_offsets_that_the_partition_has_not_tells_nothing() -> None:
+    # Failed when it counted: of a topic made anew, or by a stranger's hand, the worker would have
+    # waited behind the partition's end.
+    asking = Asking(Broker(offset=2, repeats=[entry("b", 7)], until=21))
+
+    assert asking.doubts()
+    assert asking.taken_over(after=DOUBTED_FOR).position == 8
+
+
 def test_who_wants_to_go_back_says_so() -> None:
     broker = Broker(offset=2, repeats=[entry("b", 7)], until=9)
 
