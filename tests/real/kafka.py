@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import (
@@ -287,9 +288,13 @@ class Kafka(ServerPart):
         return sorted(self._admin().list_topics(topic, timeout=10).topics[topic].partitions)
 
 
-def start_kafka() -> Kafka:
-    """Start a broker, in a container or on the local JVM; raise `LeftOut` if neither can be had."""
-    return first_to_start([_in_a_container, _on_the_jvm])
+def start_kafka(*, on_disk: bool = False) -> Kafka:
+    """Start a broker, in a container or on the local JVM; raise `LeftOut` if neither can be had.
+
+    Its logs lie in memory where there is room, unless they shall lie `on_disk` as those of ordinary
+    brokers do.
+    """
+    return first_to_start([_in_a_container, partial(_on_the_jvm, on_disk=on_disk)])
 
 
 def _in_a_container() -> Kafka:
@@ -321,9 +326,10 @@ def tools() -> Path:
     return kept(f"kafka-tools/{VERSION}", [COPY, artifact])
 
 
-def _on_the_jvm() -> Kafka:
+def _on_the_jvm(*, on_disk: bool) -> Kafka:
     libraries = jars()
-    folder = Path(tempfile.mkdtemp(prefix="push-kafka-", dir=memory_file_system()))
+    place = "/var/tmp" if on_disk else memory_file_system()
+    folder = Path(tempfile.mkdtemp(prefix="push-kafka-", dir=place))
     port = free_port()
     broker = _jvm_broker(libraries, folder, server_properties(folder, port, free_port()))
     kafka = Kafka(f"{LOOPBACK}:{port}", server=broker)

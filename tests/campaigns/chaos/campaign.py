@@ -77,6 +77,7 @@ class Result:
     hits: Counter[Hit]
     errors: Counter[str]
     exits: Counter[int]
+    forgetful: list[float] = field(default_factory=list)  #: seconds, for each kill of the broker
     crashes: list[str] = field(default_factory=list)
     sent: int = 0
     seconds: float = 0.0
@@ -113,6 +114,7 @@ class Campaign:
             kills=stage.kills,
             hits=hits,
             errors=sum((slot.errors for slot in stage.slots), Counter()),
+            forgetful=stage.forgetful,
             exits=sum((slot.exits for slot in stage.slots), Counter()),
             crashes=[crash for slot in stage.slots for crash in slot.crashes],
             sent=sent,

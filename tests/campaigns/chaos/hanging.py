@@ -10,10 +10,11 @@ started again:
   own topic's last stable offset included.
 - The group's coordinator answered with the offsets of minutes ago for good, though its own topic
   held all commits since, each with its marker (4.1.1 and 4.4.0: those of its first 16,384 records,
-  the interval in which it drops snapshots while it loads, KAFKA-19716). For some seconds after each
-  start it does so anyway, as far as it has read its log: that is what workers must bear.
+  the interval in which it drops snapshots while it loads, KAFKA-19716). Somebody's commit ends it.
+  For some seconds after each start it does so anyway, as far as it has read its log.
 
-A campaign on such a broker can show nothing.
+A campaign on a broker that hangs can show nothing. What it forgets, workers must bear: they doubt
+for 30 s and then commit by what they know themselves.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +26,9 @@ from tests.real.kafka import Kafka
 #: Seconds: a transaction's timeout (20), the coordinator's look for those that are over (10), and
 #: a broker's way back.
 LONGEST = 45.0
-#: Seconds in which a broker that was started again has read its log: less than workers doubt.
-LOADED_WITHIN, ASK_EVERY = 20.0, 0.5
+#: Seconds in which a broker that was started again answers truly: it has read its log, or workers
+#: have doubted its answers for 30 s, found their places without it and committed anew.
+HEALED_WITHIN, ASK_EVERY = 90.0, 0.5
 
 
 class BrokerAtFault(Exception):
@@ -55,12 +57,15 @@ Offsets = Mapping[tuple[str, int], int]  # by topic and partition
 
 def refuse_if_forgotten(
     before: Offsets, after: Callable[[], Offsets], wait: Callable[[float], None]
-) -> None:
-    """Raise `BrokerAtFault` where an offset, answered as stable, stays less than it was."""
-    for _ in range(round(LOADED_WITHIN / ASK_EVERY)):
+) -> float:
+    """Return for how many seconds an offset, answered as stable, was less than it was before.
+
+    Raise `BrokerAtFault` where it stays less.
+    """
+    for times in range(round(HEALED_WITHIN / ASK_EVERY)):
         forgotten = _less(before, after())
         if not forgotten:
-            return
+            return times * ASK_EVERY
         wait(ASK_EVERY)
     raise BrokerAtFault("the broker forgot what was committed: " + ", ".join(forgotten))
 

@@ -109,6 +109,7 @@ def _described(result: Result) -> Result:
         f"{audit.mails} mails, {audit.letters} dead letters",
         f"faults {_counts(result.faults)}",
         f"{len(result.kills)} kills, {aimed} aimed, hit {_counts(result.hits)}",
+        f"seconds of false committed offsets after kills of the broker {sorted(result.forgetful)}",
         f"errors met {dict(result.errors)}",
         f"ends nobody asked for {dict(result.exits)}",
         *(f"FOUND {line}" for line in [*audit.found.lines(), *result.crashes]),

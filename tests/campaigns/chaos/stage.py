@@ -60,6 +60,7 @@ class Stage:
     member: dict[str, str | int]  #: properties of a passing member of the workers' group
     kills: list[Kill] = field(default_factory=list)
     done: Counter[Fault] = field(default_factory=Counter)
+    forgetful: list[float] = field(default_factory=list)  #: seconds, for each kill of the broker
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: "count[int]" = field(default_factory=count)
 
@@ -204,7 +205,7 @@ class Stage:
         self.wait(self.chance.uniform(0.2, 3.0))
         self.kafka.server.start()
         _wait_patiently(self.kafka.wait_until_ready)
-        refuse_if_forgotten(before, self._stable_offsets, self.wait)
+        self.forgetful.append(refuse_if_forgotten(before, self._stable_offsets, self.wait))
         return True
 
     def _stable_offsets(self) -> Offsets:
