@@ -3,10 +3,10 @@
 The floor is the worker's own loop without decoding, matching and rendering, writing a constant
 payload for the same share of events, one transaction after another. Small transactions: at 200
 records each the worker's loop around the floor's work against itself at the client's default
-back-off, and the worker against the floor. Latency: from produce to a mail that a read_committed reader gets, against the floor as a
-bare transactional pass-through. The window of repeats: with and without. What is compared runs in
-turns; the first turns warm up the broker, and tell what the back-off costs while it is slow. The
-broker's logs lie on a disk, as they do elsewhere.
+back-off, and the worker against the floor. Latency: from produce to a mail that a read_committed
+reader gets, against the floor as a bare transactional pass-through. The window of repeats: with and
+without. What is compared runs in turns; the first turns warm up the broker, and tell what the
+back-off costs while it is slow. The broker's logs lie on a disk, as they do elsewhere.
 """
 
 import argparse
