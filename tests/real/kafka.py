@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from confluent_kafka import (
@@ -294,7 +293,7 @@ def start_kafka(*, on_disk: bool = False) -> Kafka:
     Its logs lie in memory where there is room, unless they shall lie `on_disk` as those of ordinary
     brokers do.
     """
-    return first_to_start([_in_a_container, partial(_on_the_jvm, on_disk=on_disk)])
+    return first_to_start([_in_a_container, lambda: _on_the_jvm(on_disk)])
 
 
 def _in_a_container() -> Kafka:
@@ -326,7 +325,7 @@ def tools() -> Path:
     return kept(f"kafka-tools/{VERSION}", [COPY, artifact])
 
 
-def _on_the_jvm(*, on_disk: bool) -> Kafka:
+def _on_the_jvm(on_disk: bool) -> Kafka:
     libraries = jars()
     place = "/var/tmp" if on_disk else memory_file_system()
     folder = Path(tempfile.mkdtemp(prefix="push-kafka-", dir=place))
