@@ -2,14 +2,14 @@
 
 Rebalance callbacks run inside `collect` and `close` alone. A partition that is assigned is paused
 at once and taken over beside the loop (`restorer`); then it is sought to the place that was found,
-and resumed. Until then it is assigned at its beginning, which no record is read from.
+and resumed. Until then it is assigned at offset 0, from which no record is read: at its beginning
+the client would ask where that is, and an answer that comes after the seek would overrule it.
 """
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
     KafkaError,
     KafkaException,
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 POLL = 0.5  # seconds; bounds how long a stop request is not seen
 POLL_WHILE_TAKING_OVER = 0.02  # seconds; bounds how long a partition taken over is not resumed
 ASK = 10.0  # seconds for committed offsets
+NOT_ASKED_FOR = 0  # an offset that the client takes as it is
 
 
 class Reading:
@@ -141,7 +142,7 @@ class Reading:
         self.assigned = True
         logger.info("partitions_assigned", extra={"partitions": _names(partitions)})
         consumer.incremental_assign(
-            [TopicPartition(p.topic, p.partition, OFFSET_BEGINNING) for p in partitions]
+            [TopicPartition(p.topic, p.partition, NOT_ASKED_FOR) for p in partitions]
         )
         self.take_over([Place(p.topic, p.partition) for p in partitions])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import confluent_kafka
 
 #: What an error is injected into (Kafka protocol, API keys).
-PRODUCE, FETCH, HEARTBEAT, INIT_PRODUCER_ID = 0, 1, 12, 22
+PRODUCE, FETCH, LIST_OFFSETS, HEARTBEAT, INIT_PRODUCER_ID = 0, 1, 2, 12, 22
 ADD_PARTITIONS_TO_TXN, ADD_OFFSETS_TO_TXN, END_TXN, TXN_OFFSET_COMMIT = 24, 25, 26, 28
 
 _HANDLE, _NUMBER, _TEXT = c.c_void_p, c.c_int, c.c_char_p  # handles have 64 bits
@@ -28,6 +28,11 @@ _SIGNATURES = {
     "rd_kafka_mock_push_request_errors_array": (
         None,
         [_HANDLE, c.c_int16, c.c_size_t, c.POINTER(_NUMBER)],
+    ),
+    # A list of pairs of ints follows: an error, and how late it is answered.
+    "rd_kafka_mock_broker_push_request_error_rtts": (
+        _NUMBER,
+        [_HANDLE, c.c_int32, c.c_int16, c.c_size_t],
     ),
     "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [_HANDLE, c.c_int32]),
 }
@@ -75,6 +80,12 @@ class MockCluster:
         errors = (c.c_int * len(codes))(*codes)
         library().rd_kafka_mock_push_request_errors_array(
             self._cluster, api_key, len(codes), errors
+        )
+
+    def answer_late(self, api_key: int, milliseconds: int) -> None:
+        """Let the next request of a kind be answered well, after so long."""
+        library().rd_kafka_mock_broker_push_request_error_rtts(
+            self._cluster, 1, api_key, 1, 0, milliseconds
         )
 
     def end(self) -> None:

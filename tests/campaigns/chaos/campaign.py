@@ -246,6 +246,9 @@ class Campaign:
     def _end(self, stage: Stage) -> None:
         stage.aim.close()
         stage.load.end()
+        for members in stage.passing:
+            members.kill()  # they have left long ago, but for those of the last seconds
+            members.wait()
         for slot in stage.slots:
             slot.process.end()
 

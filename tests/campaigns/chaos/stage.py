@@ -5,9 +5,11 @@ which `wait` works off while it looks after the workers.
 """
 
 import heapq
+import json
 import random
 import signal
-import threading
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
 
 from tests.campaigns.chaos.aiming import Aim
 from tests.campaigns.chaos.faults import Fault
@@ -32,6 +34,7 @@ SESSION = 3.0  # seconds until the broker gives a silent member's partitions awa
 
 Look = Callable[[Callable[[], None], Callable[[], None]], tuple[str, int] | None]
 
+PASSING_MEMBERS = (sys.executable, "-m", "tests.campaigns.chaos.passing_members")
 PATIENCE = 4  # times a part's own patience
 FIRST_ANSWER = 30.0  # seconds until the group's coordinator has loaded what it knows
 
@@ -61,6 +64,7 @@ class Stage:
     kills: list[Kill] = field(default_factory=list)
     done: Counter[Fault] = field(default_factory=Counter)
     forgetful: list[float] = field(default_factory=list)  #: seconds, for each kill of the broker
+    passing: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: "count[int]" = field(default_factory=count)
 
@@ -169,9 +173,10 @@ class Stage:
         self._later(until_it_wakes + 4.0, lambda: setattr(slot, "busy", False))
 
     def _storm(self) -> bool:
-        for _ in range(self.chance.randint(2, 4)):
-            stay = self.chance.uniform(0.2, 2.0)
-            threading.Thread(target=self._pass_through, args=(stay,), daemon=True).start()
+        stays = [self.chance.uniform(0.2, 2.0) for _ in range(self.chance.randint(2, 4))]
+        topics = [self.house.topic(name) for name in INPUTS]
+        told = {"member": self.member, "topics": topics, "stays": stays}
+        self.passing.append(subprocess.Popen([*PASSING_MEMBERS, json.dumps(told)]))
         free = [slot for slot in self.slots if not slot.busy and slot.process.is_running]
         if free:
             slot = self.chance.choice(free)
@@ -186,16 +191,6 @@ class Stage:
             self._later(0.2, lambda: self._replace(slot))
         else:
             self._back(slot)
-
-    def _pass_through(self, stay: float) -> None:
-        """Be a member of the group for a while, take partitions, settle nothing, and leave."""
-        with suppress(KafkaException, RuntimeError):
-            member = Consumer(self.member)
-            member.subscribe([self.house.topic(name) for name in INPUTS])
-            end = time.monotonic() + stay
-            while time.monotonic() < end:
-                member.poll(0.1)
-            member.close()
 
     # --- broker and database ---------------------------------------------------------------------
 

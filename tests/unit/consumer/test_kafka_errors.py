@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from time import monotonic
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from consumer import kafka_clients
 from consumer.kafka_clients import Brokers
@@ -22,6 +23,7 @@ from tests.real.mock_cluster import (
     END_TXN,
     HEARTBEAT,
     INIT_PRODUCER_ID,
+    LIST_OFFSETS,
     PRODUCE,
     TXN_OFFSET_COMMIT,
     MockCluster,
@@ -351,3 +353,42 @@ def test_a_consumer_that_its_group_is_done_with_ends_the_process(cluster: MockCl
 
     with closing(stream), pytest.raises(KafkaLost, match="_FATAL"):
         wait_until(collect, "the process ends")
+
+
+def test_a_partition_is_read_from_its_place_however_late_the_broker_says_where_it_begins(
+    cluster: MockCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Failed when a partition was assigned at its beginning, which the client has to ask for: an
+    # answer that came after the seek overruled it, and the client went back.
+    group = {"bootstrap.servers": cluster.bootstrap, "group.id": "late", "log_level": 0}
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
+    for number in range(20):
+        producer.produce("in", b"%d" % number, partition=0)
+    producer.flush(10)
+    with closing(Consumer(group)) as before:
+        before.commit(offsets=[TopicPartition("in", 0, 10)], asynchronous=False)
+    stream = kafka_clients.stream(
+        Brokers(cluster.bootstrap, {"log_level": "0"}),
+        group_id="late",
+        transactional_id="late",
+        topics=["in"],
+        most=100,
+    )
+    cluster.answer_late(LIST_OFFSETS, 700)
+    read: list[int] = []
+
+    def collect() -> bool:
+        batch = stream.collect()
+        if batch.records:
+            stream.settle(batch, [])
+        read.extend(record.offset for record in batch.records)
+        return len(read) >= 10
+
+    with closing(stream):
+        wait_until(collect, "all is read")
+        until = monotonic() + 1.5
+        while monotonic() < until:
+            collect()
+
+    assert read == list(range(10, 20))
+    assert "client_went_back" not in caplog.text
